@@ -1,0 +1,233 @@
+"""Strict JSON: the one place where bytes become values and values become bytes.
+
+Two JSON parsers that read the same bytes differently are how a price changes or a check is passed by, so what is
+ambiguous is refused, in requests and in answers alike: duplicate keys, NaN and Infinity, lone surrogates, a byte order
+mark, anything but UTF-8, nesting beyond 32, numbers whose digits or exponent run away. And what is exact stays exact:
+a number with a fraction or an exponent is a ``Decimal`` (``0.10`` leaves as ``0.10``), one without is an ``int`` of any
+size within the limit; no ``float`` is ever made.
+
+The decoder (msgspec) refuses most of it and is fast, but of two equal keys it silently keeps the last, and it knows no
+limits. Checking each object as it is built would cost several times the decoding. So it is counted instead:
+
+- one breadth-first walk over the decoded value gives its depth and the number of pairs that *arrived*;
+- every pair that was *sent* put at least one ``":`` into the bytes, once white space is gone.
+
+As many hits as pairs: nothing was dropped. More hits than pairs: either a pair was dropped or a string contains an
+escaped quote and a colon, and an exact scan of the tokens, which is ten times slower and seldom needed, decides.
+
+Refusals are ``BadJson``; they say what and, where it is known, at which byte, and never repeat the bytes themselves:
+a body may hold a token.
+"""
+
+from __future__ import annotations
+
+import json as stdlib_json
+import re
+from decimal import Clamped, Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow, Rounded, Subnormal
+from typing import Any, Final
+
+import msgspec
+from attrs import frozen
+
+from gateway.model.errors import BadJson
+
+MAX_DEPTH: Final = 32
+"""Objects and lists within each other. The deepest OCPI message has 9."""
+
+MAX_ITEMS: Final = 10_000
+"""Entries of one list, or members of one object."""
+
+MAX_TEXT: Final = 100_000
+"""Characters of one string."""
+
+MAX_DIGITS: Final = 128
+"""Digits of one number, leading zeros of a fraction not counted."""
+
+MAX_EXPONENT: Final = 308
+"""Powers of ten, either way, that a number may lie from 1: about the range of a double (RFC 8259 section 6)."""
+
+_TOO_BIG: Final = 10**MAX_DIGITS
+_WHITE_SPACE: Final = b" \t\n\r"
+_PREFIX: Final = "JSON is malformed: "
+_NUMBER_RUNS_AWAY: Final = f"a number with more than {MAX_DIGITS} digits or an exponent beyond {MAX_EXPONENT}"
+
+# A decimal context that traps every deviation makes the limits part of the conversion itself, at the speed of C.
+_EXACTLY: Final = Context(
+    prec=MAX_DIGITS,
+    Emax=MAX_EXPONENT,
+    Emin=-MAX_EXPONENT,
+    traps=[Inexact, Rounded, Overflow, Subnormal, Clamped, InvalidOperation],
+)
+_DECODER: Final = msgspec.json.Decoder(float_hook=_EXACTLY.create_decimal)
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+
+_TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:]')
+_NOT_ASCII: Final = re.compile("[^\x00-\x7f]+")
+
+
+def loads(data: bytes, *, max_items: int = MAX_ITEMS) -> Any:
+    """The value of a JSON text: dict, list, str, bool, None, int or Decimal.
+
+    Args:
+        data: UTF-8, without a byte order mark. Its size is the caller's to bound.
+        max_items: entries of one list or members of one object, at most.
+
+    Raises:
+        BadJson: it isn't JSON, is ambiguous, or goes beyond a limit of this module.
+    """
+    value = _decode(data)
+    pairs = _measure(value, max_items, long_texts=len(data) > MAX_TEXT)
+    if data.translate(None, _WHITE_SPACE).count(b'":') > pairs:
+        _refuse_duplicates(data)
+    return value
+
+
+def dumps(value: Any, *, ascii_only: bool = False) -> bytes:
+    """The JSON text of a value, without white space, numbers digit by digit as they are.
+
+    Args:
+        value: what ``loads`` gives. Floats have no place in it: they don't say how many digits they mean.
+        ascii_only: write every other character as a ``\\u`` escape, for receivers whose strings are ASCII
+            (2.1.1 ``types`` 14, String).
+
+    Raises:
+        ValueError: a NaN or an infinity, or half a surrogate pair.
+    """
+    data = _ENCODER.encode(value)
+    if b"NaN" in data or b"Infinity" in data:
+        _refuse_what_is_no_number(value)
+    if ascii_only and not data.isascii():
+        return _NOT_ASCII.sub(_escaped, data.decode()).encode()
+    return data
+
+
+def dumps_text(value: Any, *, ascii_only: bool = False) -> str:
+    """``dumps`` as text."""
+    return dumps(value, ascii_only=ascii_only).decode()
+
+
+@frozen
+class StrictJson:
+    """This module as a value, for those who are handed their codec."""
+
+    def loads(self, data: bytes) -> Any:
+        """As the function of that name."""
+        return loads(data)
+
+    def dumps(self, value: Any, *, ascii_only: bool = False) -> bytes:
+        """As the function of that name."""
+        return dumps(value, ascii_only=ascii_only)
+
+
+CODEC: Final = StrictJson()
+
+
+def _decode(data: bytes) -> Any:
+    try:
+        return _DECODER.decode(data)
+    except msgspec.ValidationError:
+        raise BadJson(_NUMBER_RUNS_AWAY) from None  # the one thing it can find wrong with a value of any type
+    except msgspec.DecodeError as error:
+        raise BadJson(f"not JSON: {_where(data, str(error))}") from None
+    except UnicodeDecodeError:
+        raise BadJson(f"not JSON: {_not_utf8(data)}") from None
+    except DecimalException:
+        raise BadJson(_NUMBER_RUNS_AWAY) from None
+    except RecursionError:
+        raise BadJson(f"nested deeper than {MAX_DEPTH}") from None
+
+
+def _where(data: bytes, complaint: str) -> str:
+    """The decoder's complaint with its offset; it echoes nothing of the data."""
+    if data.startswith(b"\xef\xbb\xbf"):
+        return "a byte order mark (byte 0)"
+    if b"\x00" in data[:4]:
+        return "not UTF-8 (byte 0)"
+    if complaint.startswith(_PREFIX):
+        return complaint.removeprefix(_PREFIX)
+    return f"it ends in the middle of a value or a surrogate pair (byte {len(data)})"
+
+
+def _not_utf8(data: bytes) -> str:
+    """Where the bytes stop being UTF-8. The decoder counts from the start of the string, so it is looked for again."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return f"not UTF-8 (byte {error.start})"
+    return "not UTF-8"
+
+
+def _measure(value: Any, max_items: int, *, long_texts: bool) -> int:
+    """How many pairs all objects of a value have together, refusing depth, sizes and integers beyond the limits.
+
+    Level by level: most of a message is short strings, and this way they are passed over in one comprehension.
+    """
+    pairs = 0
+    depth = -1
+    level: list[Any] = [[value]]  # in a list of its own, so that a lone scalar meets the limits too
+    while level:
+        depth += 1
+        inside: list[Any] = []
+        for node in level:
+            kind = type(node)
+            if kind is dict:
+                pairs += len(node)
+                inside += node.values()
+            elif kind is list:
+                inside += node
+            elif kind is int and not -_TOO_BIG < node < _TOO_BIG:
+                raise BadJson(_NUMBER_RUNS_AWAY)
+        if depth > MAX_DEPTH and any(type(node) in (dict, list) for node in level):
+            raise BadJson(f"nested deeper than {MAX_DEPTH}")
+        if len(inside) > max_items and any(len(node) > max_items for node in level if type(node) in (dict, list)):
+            raise BadJson(f"a list or object with more than {max_items} entries")
+        if long_texts and any(len(node) > MAX_TEXT for node in inside if type(node) is str):
+            raise BadJson(f"a string longer than {MAX_TEXT} characters")
+        level = [node for node in inside if type(node) is not str]
+    return pairs
+
+
+def _refuse_duplicates(data: bytes) -> None:
+    """Scan the tokens of a text that is known to be JSON for an object that has one key twice."""
+    objects: list[set[str] | None] = []  # the keys so far of each object around this place; None for a list
+    names: set[str] | None = None  # where a string would be a key: the keys of its object
+    for token in _TOKEN.finditer(data):
+        match data[token.start()]:
+            case 0x22 if names is not None:  # a string
+                key = _name(token[0])
+                if key in names:
+                    raise BadJson(f"a key occurs twice in one object (byte {token.start()})")
+                names.add(key)
+                names = None
+            case 0x7B:  # {
+                names = set()
+                objects.append(names)
+            case 0x5B:  # [
+                objects.append(names := None)
+            case 0x7D | 0x5D:  # } ]
+                objects.pop()
+                names = None
+            case 0x2C:  # ,
+                names = objects[-1]
+
+
+def _name(token: bytes) -> str:
+    """A key as the reader of the object sees it: ``"a"`` and ``"\\u0061"`` are one key."""
+    return str(msgspec.json.decode(token)) if b"\\" in token else token[1:-1].decode()
+
+
+def _refuse_what_is_no_number(value: Any) -> None:
+    """Raise for a NaN or an infinity anywhere in a value; the words may also stand in a string."""
+    rest = [value]
+    while rest:
+        node = rest.pop()
+        if isinstance(node, dict):
+            rest += node.values()
+        elif isinstance(node, list | tuple):
+            rest += node
+        elif isinstance(node, Decimal) and not node.is_finite():
+            raise ValueError("NaN and infinities can't be said in JSON")
+
+
+def _escaped(characters: re.Match[str]) -> str:
+    return stdlib_json.dumps(characters[0])[1:-1]
