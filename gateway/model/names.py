@@ -104,6 +104,7 @@ class Said:
         sequence: grows with every write of this name, its variants included; what ``expect`` of a write means.
         deleted: the owner deleted it; ``canonical`` and ``wire`` are what it was.
         at: when it was received, in milliseconds since 1970.
+        correlation: the correlation id of the message that said it; its deliveries carry it on.
     """
 
     id: str
@@ -114,6 +115,7 @@ class Said:
     sequence: int
     deleted: bool
     at: int
+    correlation: str = ""
 
 
 @frozen(kw_only=True)

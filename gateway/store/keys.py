@@ -1,0 +1,134 @@
+"""Every key on one page.
+
+The kind comes before the tag, so that access lists and client tracking can go by prefix. What stands in braces is the
+hash tag: keys with the same tag share a slot in Redis Cluster, and only those are touched together by one script.
+
+=========================== ====== ====================================================================================
+key                         type   what
+=========================== ====== ====================================================================================
+*said, one tag per owner*
+og:obj:{OWNER}:module:id    hash   the object as said last: canonical, wire, version, source, id, deleted, at; and seq,
+                                   the sequence that it shares with its variants, and by, the write that came last
+og:obj:{OWNER}:module:id:L  hash   the variant of link L: the same without seq and by
+og:note:{OWNER}:module:id   hash   fan-out note: one field for each link that is owed the object, and # its sequence
+og:notes:{OWNER}            zset   names with a note, by the time it was written
+*owed, one tag per link*
+og:due:{link}               zset   names to look at, by the time in ms
+og:ticket:{link}            hash   name -> ticket of the due entry; # is the counter
+og:sent:{link}              hash   name -> what was delivered last and confirmed
+og:held:{link}              hash   name -> why it can't be delivered
+og:cdr:{link}               zset   names of CDRs not delivered, by the time in ms; +inf unless pending
+og:cdrdone:{link}           zset   names of CDRs delivered, by the time in ms
+og:cdr:{link}:name          hash   the entry: state, reason, attempts, owed, moved, at, location, digest, by
+og:reg:{link}               hash   the registration: value, version, drop (digests still to be taken away), by
+og:lane:{link}:name         string who is talking to this link about this object
+*single keys, no tag*
+og:owners                   set    owners that may have notes
+og:links                    set    links that may be owed something
+og:cred:digest              hash   a credentials token that opens a link: value, and version of the registration
+og:credkey                  string the key of the digests
+og:contract:id              set    names of the tokens of a contract
+og:charged:id               set    names of the sessions of a contract, for 90 days after the last of them
+og:uid:uid                  set    names of the tokens with a uid, whatever their type and owner
+og:cb:id                    string what a callback, or the URL of a CDR, stands for
+og:wake                     channel links that are owed something as of now
+=========================== ====== ====================================================================================
+
+``og`` is the prefix (``redis.prefix``). Ids come from strangers: each is one segment, percent-encoded so that no two
+ids meet in a key and none holds a brace or a colon (``gateway.model.names.encode``). Ids compare without case (2.2.1
+``types``, CiString), so keys have them folded; the value keeps the owner's spelling.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from gateway.model.names import Name, encode, fold
+
+# In hashes whose fields are names or links: the field that is neither. ``encode`` never yields it.
+COUNTER = "#"
+
+
+@frozen
+class Keys:
+    """The keys of one installation."""
+
+    prefix: str = "og"
+
+    def object(self, name: Name, variant: str | None = None) -> str:
+        general = f"{self.prefix}:obj:{_tail(name)}"
+        return general if variant is None else f"{general}:{encode(variant)}"
+
+    def note(self, name: Name) -> str:
+        return f"{self.prefix}:note:{_tail(name)}"
+
+    def notes(self, owner: str) -> str:
+        return f"{self.prefix}:notes:{{{owner}}}"
+
+    def owners(self) -> str:
+        return f"{self.prefix}:owners"
+
+    def due(self, link: str) -> str:
+        return self._of_link("due", link)
+
+    def ticket(self, link: str) -> str:
+        return self._of_link("ticket", link)
+
+    def sent(self, link: str) -> str:
+        return self._of_link("sent", link)
+
+    def held(self, link: str) -> str:
+        return self._of_link("held", link)
+
+    def cdrs(self, link: str) -> str:
+        return self._of_link("cdr", link)
+
+    def cdrs_done(self, link: str) -> str:
+        return self._of_link("cdrdone", link)
+
+    def cdr(self, link: str, name: Name) -> str:
+        return f"{self.cdrs(link)}:{name.text}"
+
+    def registration(self, link: str) -> str:
+        return self._of_link("reg", link)
+
+    def lane(self, link: str, name: Name) -> str:
+        return f"{self._of_link('lane', link)}:{name.text}"
+
+    def links(self) -> str:
+        return f"{self.prefix}:links"
+
+    def credential(self, digest: str) -> str:
+        return f"{self.prefix}:cred:{encode(digest)}"
+
+    def credential_key(self) -> str:
+        return f"{self.prefix}:credkey"
+
+    def contract(self, contract_id: str) -> str:
+        return f"{self.prefix}:contract:{encode(fold(contract_id))}"
+
+    def sessions(self, contract_id: str) -> str:
+        return f"{self.prefix}:charged:{encode(fold(contract_id))}"
+
+    def uid(self, uid: str) -> str:
+        return f"{self.prefix}:uid:{encode(fold(uid))}"
+
+    def callback(self, id: str) -> str:
+        return f"{self.prefix}:cb:{encode(id)}"
+
+    def wake(self) -> str:
+        return f"{self.prefix}:wake"
+
+    def _of_link(self, kind: str, link: str) -> str:
+        return f"{self.prefix}:{kind}:{{{encode(link)}}}"
+
+
+def owner_of(name: Name) -> str:
+    """The owner as it stands in the name's keys: the tag of everything said under it."""
+    return name.text.split(":", 2)[1]
+
+
+def _tail(name: Name) -> str:
+    """``{NL-EXA}:sessions:42``: a name with its owner first, as the tag."""
+    module, owner, rest = name.text.split(":", 2)
+    return f"{{{owner}}}:{module}:{rest}"

@@ -1,0 +1,140 @@
+"""The store: what is said, what is owed, who is registered, and what passes between replicas, in one Redis.
+
+Replicas hold nothing that matters in memory. What belongs together is written by one script in one slot
+(``keys.py``); what lives in different slots is brought together by writes that may be repeated, in an order in which
+a crash at any point leaves something to finish and nothing to lose:
+
+    say      object and fan-out note, one step          then the sender is acknowledged
+    spread   the note's links are owed the object       then they are woken
+    forget   the note, unless the object was written again since
+    orphans  notes that a crash left behind are spread by whoever comes by
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from attrs import define
+
+from gateway.model.errors import NotDurable, ReceiverTimeout
+from gateway.model.names import Name
+from gateway.store.keys import owner_of
+from gateway.store.owed import Owed
+from gateway.store.registrations import Registrations
+from gateway.store.said import Objects
+
+# Waiting for a lane: look again after this long, in seconds. The first look comes soon, since most calls take little.
+_FIRST_LOOK: Final = 0.005
+_LONGEST_LOOK: Final = 0.05
+
+
+@define(eq=False)
+class Store(Objects, Owed, Registrations):
+    """Everything that the gateway keeps. Every method raises ``NotDurable`` while Redis is away.
+
+    ``Store.connect(url, prefix)`` makes one, ``aclose()`` ends it.
+    """
+
+    async def spread(self, name: Name) -> tuple[str, ...]:
+        """The fan-out note of an object becomes due entries (for a CDR, entries of its ledger) under each link.
+
+        Safe to repeat and to run twice at a time. The links are woken, and returned.
+        """
+        links, sequence = await self._note(name)
+        if not sequence:
+            return ()
+        now = self.now()
+        async with self.durable(), self.client.pipeline(transaction=False) as pipe:
+            for link in links:
+                self._queue_owe(pipe, link, name, now)
+            await pipe.execute()
+        keys = [self.keys.note(name), self.keys.notes(owner_of(name))]
+        await self.run("forget", keys, sequence, name.text)
+        await self.notify(*links)
+        return tuple(links)
+
+    async def orphans(self, older_than_ms: int = 0) -> int:
+        """Fan-out notes that nobody spread within this time are spread. How many there were.
+
+        A note that is being spread at this moment may be spread twice, which costs a look and nothing else.
+        """
+        latest = self.now() - older_than_ms
+        found = 0
+        for owner in sorted(await self.command("SMEMBERS", self.keys.owners())):
+            texts = await self.command("ZRANGEBYSCORE", self.keys.notes(owner.decode()), "-inf", latest)
+            for text in texts:
+                await self.spread(Name.parse(text.decode()))
+            found += len(texts)
+        return found
+
+    async def notify(self, *links: str) -> None:
+        """Whoever waits in ``woken``, in any replica, learns that these links are owed something as of now."""
+        if not links:
+            return
+        async with self.durable(), self.client.pipeline(transaction=False) as pipe:
+            for link in links:
+                pipe.publish(self.keys.wake(), link)
+            await pipe.execute()
+
+    async def woken(self, every: float = 1.0) -> AsyncGenerator[str | None, None]:
+        """Links as they are owed something, without end.
+
+        None means: look at all of them. It comes first, whenever a call may have been missed, and every ``every``
+        seconds without one, so that a lost call costs a second and no more. While Redis is away, nothing comes.
+        """
+        while True:
+            try:
+                async with self.durable(), self.client.pubsub() as calls:
+                    await calls.subscribe(self.keys.wake())
+                    yield None
+                    while True:
+                        call = await calls.get_message(ignore_subscribe_messages=True, timeout=every)
+                        yield call["data"].decode() if call else None
+            except NotDurable:
+                await asyncio.sleep(every)
+
+    @asynccontextmanager
+    async def lane(self, link: str, name: Name, ms: int) -> AsyncIterator[None]:
+        """Alone with this object towards this link, in all replicas, so that what is said of it arrives in order.
+
+        Args:
+            ms: how long to wait for the lane at most, and how long to keep it at most: the deadline of the exchange.
+
+        Raises:
+            ReceiverTimeout: another exchange kept the lane for that long.
+        """
+        key, who = self.keys.lane(link, name), secrets.token_hex(8)
+        deadline = time.monotonic() + ms / 1000
+        pause = _FIRST_LOOK
+        while not await self._enter(key, who, ms):
+            if time.monotonic() + pause > deadline:
+                raise ReceiverTimeout("an earlier exchange about this object hasn't ended yet")
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_LOOK)
+        try:
+            yield
+        finally:
+            with suppress(NotDurable):  # it ends by itself, and what was done in it is done
+                await self.run("unlock", [key], who)
+
+    async def _enter(self, key: str, who: str, ms: int) -> bool:
+        # SET and GET rather than SET alone: a repeated SET NX would find the lane taken, by ourselves.
+        async with self.durable(), self.client.pipeline(transaction=False) as pipe:
+            pipe.set(key, who, nx=True, px=ms)
+            pipe.get(key)
+            return bool((await pipe.execute())[1] == who.encode())
+
+    async def remember(self, id: str, value: bytes, ttl: float | None) -> None:
+        """``value`` is found under ``id`` for ``ttl`` seconds (None: for good): callbacks, URLs of CDRs."""
+        ends = () if ttl is None else ("PX", int(ttl * 1000))
+        await self.command("SET", self.keys.callback(id), value, *ends)
+
+    async def recall(self, id: str) -> bytes | None:
+        """What was remembered under ``id``, None if nothing or no longer."""
+        value: bytes | None = await self.command("GET", self.keys.callback(id))
+        return value
