@@ -23,8 +23,10 @@ def alpha_2(code: str) -> str | None:
     Two letters that ISO doesn't know pass unchanged: test parties and hubs use such codes (``XX``), and a party is
     identified by its spelling, not by its country.
     """
+    if not code.isascii():
+        return None  # upper() would make IE of "ıe"
     code = code.upper()
-    if len(code) == 2 and code.isascii() and code.isalpha():
+    if len(code) == 2 and code.isalpha():
         return _ALPHA_2_ALIASES.get(code, code)
     if len(code) == 3 and (extra := _ALPHA_3_EXTRA.get(code)):
         return extra
@@ -34,6 +36,8 @@ def alpha_2(code: str) -> str | None:
 
 def alpha_3(code: str) -> str | None:
     """The alpha-3 form of a country code in either form and any case, or None for one that ISO doesn't know."""
+    if not code.isascii():
+        return None
     code = code.upper()
     if code in countries_by_alpha3 or code in _ALPHA_3_EXTRA:
         return code

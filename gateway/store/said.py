@@ -101,8 +101,8 @@ class Objects(Connection):
         record: tuple[str | bytes | int, ...]
         record = (name.id, canonical, wire, version, source, int(deleted), now, correlation)
         fields: list[str | bytes | int] = []
-        for key, value in zip(_FIELDS, record, strict=True):
-            fields += (key, value)
+        for place, label in enumerate(_FIELDS):
+            fields += [label, record[place]]
         owner = owner_of(name)
         async with self.durable(), self.client.pipeline(transaction=False) as pipe:
             # First and in the same trip: a note whose owner isn't listed would never be found by ``orphans``.

@@ -1,0 +1,228 @@
+"""Tariffs, and which of a connector's tariffs 2.1.1 gets to see.
+
+A 2.1.1 tariff is one price list for everybody, always in force. What 2.2.1 adds is mostly left out; three things must
+not be, because a price list without them would be wrong: a tariff for ad hoc payment is none for roaming; a restriction
+by current can't be left out without widening its element (it withholds the tariff, or becomes kilowatts where voltage
+and phases are known); an element that prices a reservation would become a fee on every session.
+
+Inside a CDR nothing withholds a tariff: it is the record of what was billed. There the elements that can't be said are
+left out one by one.
+
+Spec: 2.1.1 ``mod_tariffs``; 2.2.1 ``mod_tariffs``, ``mod_locations`` Connector ``tariff_ids``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from attrs import evolve, frozen
+
+from adapters.fieldmap import FieldMap, each, gate, inside, lossy, newer, times
+from adapters.ocpi_2_1_1 import objects as old
+from adapters.ocpi_2_1_1.maps.energy import ENERGY_MIX
+from adapters.ocpi_2_1_1.maps.ids import owner_country, owner_id
+from adapters.wire import moment, says_nothing
+from gateway.model.facts import ABSENT, UNKNOWN, Crossing, FactKind, Key, Missing, Until, Withheld
+from gateway.model.tariffs import PriceComponent, Tariff, TariffElement, TariffRestrictions, TariffType
+
+_POLICY: Final = "tariffs.inexpressible"
+_AUDIENCE: Final = "tariffs.audience"
+_CURRENTS: Final = {"min_current": "min_power", "max_current": "max_power"}
+
+# --- restrictions ---------------------------------------------------------------------------------------------------
+
+
+def prices_a_reservation(value: str) -> Any:
+    """the element is left out: it prices a reservation"""
+    raise Withheld("it prices a reservation, which would become a fee on every session")
+
+
+def restricts_current(value: Any) -> Any:
+    """can't be said: without it the element would hold more often"""
+    raise Withheld("restrictions by current can't be said, and leaving them out would widen them", policy=_POLICY)
+
+
+def kilowatts(value: list[Any], source: Mapping[str, Any], crossing: Crossing) -> Any:
+    """restrictions by current become kilowatts where the link says so and it can be done, else withhold the tariff"""
+    converted = _in_kilowatts(value, source, crossing)
+    return restricts_current(value) if converted is None else converted
+
+
+def kilowatts_if_possible(value: list[Any], source: Mapping[str, Any], crossing: Crossing) -> Any:
+    """restrictions by current become kilowatts where the link says so and it can be done"""
+    converted = _in_kilowatts(value, source, crossing)
+    return value if converted is None else converted
+
+
+def _in_kilowatts(elements: list[Any], tariff: Mapping[str, Any], crossing: Crossing) -> Any | None:
+    """The elements with kilowatts in the place of amperes, Lossy at each; None if that can't be done."""
+    found = [
+        (index, name)
+        for index, element in enumerate(elements)
+        for name in _CURRENTS
+        if not says_nothing((element.get("restrictions") or {}).get(name))
+    ]
+    if not found:
+        return elements
+    volts = _common_voltage(tariff, crossing) if crossing.policy.tariffs_inexpressible == "convert" else None
+    if volts is None:
+        return None
+    converted: Any = list(elements)
+    for index, name in found:
+        restrictions = dict(converted[index]["restrictions"])
+        # Amperes are the sum over all phases, volts are line to neutral: their product is the power of all phases.
+        power = Decimal(restrictions.pop(name)) * volts / 1000
+        known = restrictions.get(_CURRENTS[name])
+        tightest = max if name == "min_current" else min
+        restrictions[_CURRENTS[name]] = power if known is None else tightest(power, known)
+        converted[index] = {**converted[index], "restrictions": restrictions}
+    reason = f"amperes, written as kilowatts at {volts} V"
+    return lossy(converted, {(index, "restrictions", name): reason for index, name in found}, _POLICY)
+
+
+def _common_voltage(tariff: Mapping[str, Any], crossing: Crossing) -> int | None:
+    """The voltage (V, line to neutral) of all connectors that name the tariff, if it is one, and AC of one kind."""
+    connectors = crossing.facts.ask(Key(FactKind.CONNECTORS_OF_TARIFF, crossing.owner, tariff["id"]))
+    kinds = {(each["power_type"], each["max_voltage"]) for each in connectors} if connectors is not UNKNOWN else set()
+    if len(kinds) != 1:
+        return None
+    ((power_type, volts),) = kinds
+    return None if power_type == "DC" else int(volts)
+
+
+RESTRICTIONS = FieldMap(
+    TariffRestrictions,
+    newer("reservation", judge=prices_a_reservation, loses="the whole element"),
+    newer("min_current", judge=restricts_current, loses="the whole tariff, inside a CDR the element"),
+    newer("max_current", judge=restricts_current, loses="the whole tariff, inside a CDR the element"),
+    older=old.TariffRestrictions,
+)
+
+PRICE_COMPONENT = FieldMap(
+    PriceComponent,
+    newer("vat", loses="the VAT percentage"),
+    older=old.PriceComponent,
+)
+
+ELEMENT = FieldMap(
+    TariffElement,
+    each("price_components", PRICE_COMPONENT),
+    inside("restrictions", RESTRICTIONS),
+    older=old.TariffElement,
+)
+
+# --- tariffs --------------------------------------------------------------------------------------------------------
+
+
+def for_its_audience(source: Mapping[str, Any], crossing: Crossing) -> None:
+    """withheld, if it isn't for the link's audience: by default, if it is for ad hoc payment"""
+    audience = crossing.policy.tariffs_audience or _DEFAULT_AUDIENCE
+    meant = "adhoc" if source.get("type") == TariffType.AD_HOC_PAYMENT else "wholesale"
+    if meant not in audience:
+        what = "for ad hoc payment, not for roaming" if meant == "adhoc" else "for roaming, not for ad hoc payment"
+        raise Withheld(f"a tariff {what}", policy=_AUDIENCE)
+
+
+_DEFAULT_AUDIENCE: Final = ("wholesale",)
+
+
+_NOTHING_LEFT: Final = "it has nothing but elements that can't be said"
+
+TARIFF = FieldMap(
+    Tariff,
+    gate(for_its_audience),
+    newer("country_code", default=owner_country),
+    newer("party_id", default=owner_id),
+    newer("type", loses="for whom it is"),
+    newer("min_price", loses="the least that a session costs"),
+    newer("max_price", loses="the most that a session costs"),
+    each("elements", ELEMENT, down=kilowatts, least=_NOTHING_LEFT, loses="elements that price reservations"),
+    newer("start_date_time", loses="since when it is in force"),
+    newer("end_date_time", loses="until when it is in force"),
+    inside("energy_mix", ENERGY_MIX),
+    times("last_updated"),
+    older=old.Tariff,
+)
+
+TARIFF_IN_CDR = TARIFF.but(
+    each("elements", ELEMENT, down=kilowatts_if_possible, least=_NOTHING_LEFT, loses="elements that can't be said"),
+    title="Tariff (inside a CDR)",
+)
+
+# --- which one a connector names ------------------------------------------------------------------------------------
+
+
+@frozen
+class _Candidate:
+    """A known tariff of a connector that may be named: where it stands in the list, and what it is."""
+
+    index: int
+    tariff: Mapping[str, Any]
+
+    @property
+    def rank(self) -> int:
+        """What a driver without a preference most likely gets, the least rank first."""
+        ranks = {None: 0, TariffType.REGULAR: 0, TariffType.PROFILE_FAST: 1, TariffType.AD_HOC_PAYMENT: 3}
+        return ranks.get(self.tariff.get("type"), 2)
+
+    @property
+    def since(self) -> datetime:
+        start = self.tariff.get("start_date_time")
+        return moment(start) if start else moment("0001-01-01T00:00:00Z")
+
+
+def as_list(value: str) -> list[str]:
+    """a list of one"""
+    return [value]
+
+
+def chosen_tariff(value: list[str], crossing: Crossing) -> Any:
+    """the one in force for a driver without preference
+
+    Of those in force now and sayable: REGULAR or without a type first, then PROFILE_FAST, then any other if it is the
+    only one; the one that came into force last, then the first in the list. Tariffs that nobody knows count only if
+    nothing better is there. The choice holds until the next of the known tariffs begins or ends.
+    """
+    tariffs = crossing.facts.ask_all(Key(FactKind.TARIFF, crossing.owner, id) for id in value)
+    known = [_Candidate(index, tariff) for index, tariff in enumerate(tariffs) if tariff is not UNKNOWN]
+    faults = {candidate.index: _fault(candidate.tariff, crossing) for candidate in known}
+    chosen = _best([candidate for candidate in known if faults[candidate.index] is None])
+    if chosen is None:
+        chosen = next((index for index, tariff in enumerate(tariffs) if tariff is UNKNOWN), None)
+    others = [index for index in range(len(value)) if index != chosen]
+    reasons = {(index,): faults.get(index) or "there is room for one tariff only" for index in others}
+    outcome = lossy(ABSENT if chosen is None else value[chosen], reasons)
+    turn = _next_turn(known, crossing.now)
+    return outcome if turn is None else Until(outcome, turn)
+
+
+def _best(candidates: list[_Candidate]) -> int | None:
+    sayable = [candidate for candidate in candidates if candidate.rank != 2 or len(candidates) == 1]
+    if not sayable:
+        return None
+    latest_first = sorted(sayable, key=lambda candidate: candidate.since, reverse=True)  # stable: then list order
+    return min(latest_first, key=lambda candidate: candidate.rank).index
+
+
+def _fault(tariff: Mapping[str, Any], crossing: Crossing) -> str | None:
+    """Why a tariff can't be named now, or None."""
+    start, end = tariff.get("start_date_time"), tariff.get("end_date_time")
+    if (start and crossing.now < moment(start)) or (end and crossing.now >= moment(end)):
+        return "not in force now"
+    apart = evolve(crossing, losses=[], until=None)
+    try:
+        TARIFF.lower(tariff, apart, ())
+    except Withheld as withheld:
+        return withheld.reason
+    if crossing.missing:
+        raise Missing(crossing.missing)
+    return None
+
+
+def _next_turn(candidates: Iterable[_Candidate], now: datetime) -> datetime | None:
+    """The next moment at which one of them begins or ends."""
+    given = [candidate.tariff.get(name) for candidate in candidates for name in ("start_date_time", "end_date_time")]
+    return min((turn for text in given if text and (turn := moment(text)) > now), default=None)

@@ -1,0 +1,121 @@
+"""Bodies of OCPI 2.2.1. The canonical form is this version's, so up is validation and down is discretion.
+
+Up, a party's country code that came in three letters is folded to two (2.2.1 has two; peers that were written for 2.1.1
+have three). Down, a link may be shown only the tariffs of some audiences: a tariff of another one is withheld, and no
+connector refers to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+from adapters.fieldmap import Path, crossed, lose, without_unknown
+from gateway.model.country import alpha_2
+from gateway.model.document import CLASSES, validate
+from gateway.model.facts import UNKNOWN, Crossing, FactKind, Key, Missing, Needs, Translated, Withheld
+from gateway.model.modules import Kind
+
+_OWNED: Final = frozenset({Kind.LOCATION, Kind.SESSION, Kind.CDR, Kind.TARIFF, Kind.TOKEN})
+# Where, besides at the top, the parties of an object are: fields with an object, or a list of objects, that names one.
+_PARTIES_IN: Final[Mapping[Kind, tuple[str, ...]]] = {
+    Kind.SESSION: ("cdr_token",),
+    Kind.CDR: ("cdr_token", "tariffs"),
+    Kind.AUTHORIZATION_INFO: ("token",),
+    Kind.START_SESSION: ("token",),
+    Kind.RESERVE_NOW: ("token",),
+    Kind.CREDENTIALS: ("roles",),
+}
+_ADHOC: Final = "adhoc"
+_WHOLESALE: Final = "wholesale"
+_DEFAULT_AUDIENCE: Final = (_WHOLESALE, _ADHOC)
+
+
+def up(kind: Kind, data: Any, crossing: Crossing) -> Translated | Needs:
+    """An object of this version in the canonical form: validated, countries of parties folded to alpha-2.
+
+    Raises:
+        InvalidObject: it breaks the specification.
+    """
+    return crossed(partial(_lift, kind), validate(CLASSES[kind], data), crossing)
+
+
+def down(kind: Kind, data: Any, crossing: Crossing) -> Translated | Needs:
+    """A canonical object as this link may see it.
+
+    Raises:
+        InvalidObject: it breaks the specification.
+        Withheld: a tariff for an audience that this link isn't.
+    """
+    return crossed(partial(_lower, kind), validate(CLASSES[kind], data), crossing)
+
+
+def _lift(kind: Kind, data: Any, crossing: Crossing, path: Path) -> Any:
+    folded = {name: _folded(data[name]) for name in _PARTIES_IN.get(kind, ()) if data.get(name)}
+    if any(folded[name] is not data[name] for name in folded):
+        data = data | folded
+    return _known(kind, _folded(data) if kind in _OWNED else data, crossing)
+
+
+def _lower(kind: Kind, data: Any, crossing: Crossing, path: Path) -> Any:
+    audience = crossing.policy.tariffs_audience
+    if audience is not None and not set(_DEFAULT_AUDIENCE) <= set(audience):
+        if kind is Kind.TARIFF and (reason := _not_for(data, audience)):
+            raise Withheld(reason, policy="tariffs.audience")
+        data = _referring(kind, data, crossing, audience, ())
+    return _known(kind, data, crossing)
+
+
+def _known(kind: Kind, data: Any, crossing: Crossing) -> Any:
+    if crossing.policy.json_unknown_fields == "keep":
+        return data
+    return without_unknown(CLASSES[kind], data, crossing, "json.unknown_fields")
+
+
+def _folded(value: Any) -> Any:
+    """An object (or list of them) with ``country_code`` in two letters; the same one where it is, or is no country."""
+    if isinstance(value, list):
+        items = [_folded(item) for item in value]
+        return value if all(new is old for new, old in zip(items, value, strict=True)) else items
+    code = value.get("country_code")
+    if not isinstance(code, str) or len(code) != 3 or (folded := alpha_2(code)) is None:
+        return value
+    return value | {"country_code": folded}
+
+
+def _not_for(tariff: Mapping[str, Any], audience: tuple[str, ...]) -> str | None:
+    """Why a tariff isn't for these audiences; None if it is. AD_HOC_PAYMENT is ad hoc, every other type wholesale."""
+    needed = _ADHOC if tariff.get("type") == "AD_HOC_PAYMENT" else _WHOLESALE
+    return None if needed in audience else f"a tariff for the audience {needed}"
+
+
+def _referring(kind: Kind, data: Any, crossing: Crossing, audience: tuple[str, ...], path: Path) -> Any:
+    """A location, EVSE or connector that refers to tariffs for these audiences only."""
+    inner = {Kind.LOCATION: ("evses", Kind.EVSE), Kind.EVSE: ("connectors", Kind.CONNECTOR)}.get(kind)
+    if inner is not None and data.get(inner[0]):
+        name, item_kind = inner
+        items = [
+            _referring(item_kind, item, crossing, audience, (*path, name, index))
+            for index, item in enumerate(data[name])
+        ]
+        return data | {name: items}
+    if kind is not Kind.CONNECTOR or not data.get("tariff_ids"):
+        return data
+    return data | {"tariff_ids": _shown(data["tariff_ids"], crossing, audience, (*path, "tariff_ids"))}
+
+
+def _shown(tariff_ids: list[str], crossing: Crossing, audience: tuple[str, ...], path: Path) -> list[str]:
+    """The ids of tariffs for these audiences. One that nobody knows can't be judged, and stays."""
+    try:
+        tariffs = crossing.facts.ask_all(Key(FactKind.TARIFF, crossing.owner, id) for id in tariff_ids)
+    except Missing as missing:
+        crossing.missing |= missing.keys
+        return tariff_ids
+    shown = []
+    for index, (tariff_id, tariff) in enumerate(zip(tariff_ids, tariffs, strict=True)):
+        if tariff is not UNKNOWN and (reason := _not_for(tariff, audience)):
+            lose(crossing, (*path, index), reason, "tariffs.audience")
+        else:
+            shown.append(tariff_id)
+    return shown

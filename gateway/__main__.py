@@ -1,0 +1,35 @@
+"""``ocpi-gateway`` and ``python -m gateway``."""
+
+from __future__ import annotations
+
+import click
+
+from gateway import __version__
+from gateway.app import ADAPTERS, Gateway
+from gateway.cli.check import check
+from gateway.cli.doctor import doctor
+from gateway.cli.explain import explain
+from gateway.cli.options import Tools
+from gateway.cli.run import run
+from gateway.cli.translate import translate
+
+
+@click.group(epilog="Start with: ocpi-gateway demo")
+@click.version_option(__version__)
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """The OCPI roaming gateway of a charge point operator: 2.1.1 and 2.2.1 at the same time."""
+    context.obj = Tools(ADAPTERS, Gateway.running)
+
+
+for command in (run, check, translate, explain, doctor):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The console script."""
+    cli(prog_name="ocpi-gateway")
+
+
+if __name__ == "__main__":
+    main()

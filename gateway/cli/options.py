@@ -1,0 +1,68 @@
+"""What the verbs share: their options, where configuration and data lie, and how a mistake ends the process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+
+import click
+from attrs import frozen
+
+from gateway.ports import Adapter
+
+BAD_CONFIGURATION: Final = 78
+"""Exit code for configuration that can't be used (sysexits' EX_CONFIG)."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@frozen
+class Tools:
+    """What the composition root hands to the verbs (``click.Context.obj``).
+
+    Attributes:
+        adapters: by version, oldest first.
+        serve: runs a gateway: ``serve(settings, data)``, an asynchronous context manager.
+    """
+
+    adapters: Mapping[str, Adapter]
+    serve: Callable[..., Any]
+
+    @property
+    def versions(self) -> Mapping[str, bool]:
+        """Each version, and whether its messages name sender and receiver."""
+        return {version: adapter.sends_routing_headers for version, adapter in self.adapters.items()}
+
+
+def config_option(verb: F) -> F:
+    """``--config DIR``."""
+    return click.option(
+        "--config", "folder", type=click.Path(path_type=Path), default=None,
+        help="Folder of the configuration.  [default: ./config]",
+    )(verb)  # fmt: skip
+
+
+def data_option(verb: F) -> F:
+    """``--data DIR``."""
+    return click.option(
+        "--data", type=click.Path(path_type=Path, file_okay=False), default=None,
+        help="Folder of the embedded Redis.  [default: $STATE_DIRECTORY, else ~/.local/state/ocpi-gateway]",
+    )(verb)  # fmt: skip
+
+
+def data_folder(given: Path | None) -> Path:
+    """Where the embedded Redis keeps its files."""
+    if given is not None:
+        return given
+    if state := os.environ.get("STATE_DIRECTORY"):
+        return Path(state.split(":")[0])
+    home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(home).expanduser() / "ocpi-gateway"
+
+
+def refuse(text: str) -> NoReturn:
+    """End with exit code 78, saying why on standard error."""
+    click.echo(text, err=True)
+    raise SystemExit(BAD_CONFIGURATION)

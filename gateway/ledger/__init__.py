@@ -1,0 +1,20 @@
+"""What is owed, and how it is brought.
+
+How does an object get here?
+    The pipeline says it (object and note of receivers in one write), acknowledges the sender, and calls ``owed``. The
+    note becomes a due entry under each receiver: a name, a time and a ticket. No message is kept.
+
+What is sent?
+    The difference between what the receiver has and what is, worked out at the moment of sending: the object is read,
+    translated, and compared with what was last confirmed. That is a PATCH, a PUT, a withdrawal, or nothing. OCPI says
+    that failed pushes are not to be queued and replayed (2.2.1 ``transport_and_format``, Offline behaviour); nothing
+    is. Ten changes during an outage are one PUT of the newest state after it.
+
+What if an attempt ends in doubt?
+    Taking an entry deletes what is known of the receiver, and only a confirmed delivery writes it again. So after
+    doubt the next request is a whole PUT: a repeated PATCH that appends charging periods would bill them twice.
+
+And CDRs?
+    Each is owed once per receiver and never again, so it has an entry with a state: pending, in flight, delivered, in
+    doubt, held, refused. After an ambiguous answer it stays in doubt, visibly; it isn't posted a second time.
+"""

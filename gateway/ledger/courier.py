@@ -1,0 +1,467 @@
+"""The courier: brings each link what it is owed, in order per object, a few objects at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+from attrs import evolve, frozen
+
+from gateway.directory import Directory, Link, receiver_is_supply
+from gateway.lookup import Lookup
+from gateway.model.change import Change
+from gateway.model.document import Document
+from gateway.model.errors import GatewayError, NotConnected, NotDurable
+from gateway.model.facts import Crossing, Loss, Translated, Withheld
+from gateway.model.message import Answer, HttpAnswer, Message, Ref, Trace
+from gateway.model.modules import MODULES, Kind, Module, Side, Verb
+from gateway.model.names import CdrEntry, CdrState, Due, Name, Said, Sent
+from gateway.model.party import Party
+from gateway.ports import Adapter, Codec, Owed, Wire
+from gateway.telemetry import PARKED, Crossed, crossed, declare
+
+log = structlog.get_logger()
+
+DELIVERY_S: Final = 10.0
+"""Seconds that one delivery's request may take."""
+
+_FIRST_PAUSE_S: Final = 5.0
+_LONGEST_PAUSE_S: Final = 300.0
+_SWEEP_S: Final = 5.0
+_LANE_MS: Final = int(DELIVERY_S * 2000)
+
+# A location whose owner hasn't said it yet: the session that embeds it waits for it, and is tried again.
+_ONLY_TIMING: Final = 2003
+
+# What a front proxy answers for a service that is down: the CDR was not stored.
+_NOT_STORED: Final = frozenset({429, 502, 503})
+
+
+@frozen
+class _Attempt:
+    """How a request to a receiver ended: its answer, or why there is none."""
+
+    answer: Answer | None
+    error: GatewayError | None = None
+    http: int | None = None
+
+    @property
+    def good(self) -> bool:
+        return self.answer is not None and self.answer.good
+
+    @property
+    def refused(self) -> bool:
+        """The receiver understood and said no (2xxx): the same again would get the same answer."""
+        return self.answer is not None and 2000 <= self.answer.status <= 2999
+
+    @property
+    def not_stored(self) -> bool:
+        """The receiver certainly didn't store it, so that posting it again can't bill it twice."""
+        # An OCPI answer that isn't success says so itself; a front proxy says it for a service that is down.
+        return self.answer is not None or isinstance(self.error, NotConnected) or self.http in _NOT_STORED
+
+    @property
+    def reason(self) -> str:
+        if self.answer is not None:
+            return f"{self.answer.status}: {self.answer.text or 'no message'}"
+        return self.error.message if self.error else "no answer"
+
+
+@frozen
+class _Errand:
+    """One object on its way to one link."""
+
+    link: Link
+    adapter: Adapter
+    kind: Kind
+    said: Said
+    message: Message
+
+    def losing(self, losses: tuple[Loss, ...]) -> _Errand:
+        """The same, with what its translation lost."""
+        return evolve(self, message=self.message.evolve(losses=losses))
+
+    def put(self, whole: Any) -> Change:
+        """The whole object, in wire form."""
+        return Change(verb=Verb.PUT, ref=self.message.ref, kind=self.kind, body=whole)
+
+
+class Courier:
+    """Delivers what is owed. ``run`` works until cancelled; ``owed`` is what the pipeline calls."""
+
+    def __init__(
+        self,
+        *,
+        store: Owed,
+        lookup: Lookup,
+        adapters: Mapping[str, Adapter],
+        wire: Wire,
+        codec: Codec,
+        directory: Callable[[], Directory],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store = store
+        self._lookup = lookup
+        self._adapters = adapters
+        self._wire = wire
+        self._codec = codec
+        self._directory = directory
+        self._clock = clock
+        self._draining: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()
+        self._failures: dict[str, int] = defaultdict(int)
+
+    async def owed(self, name: Name) -> None:
+        """Something was said and is noted as owed: spread it and set to work.
+
+        The sender's acknowledgement doesn't hang on it: the note is durable, and the sweeper finds it.
+        """
+        try:
+            links = await self._store.spread(name)
+        except NotDurable as error:
+            log.warning("delivery.unspread", module=name.module, reason=error.message)
+            return
+        for link in links:
+            self.wake(link)
+
+    def wake(self, link: str) -> None:
+        """Look at what this link is owed, now."""
+        if link in self._draining:
+            self._again.add(link)
+            return
+        task = asyncio.create_task(self._drain(link), name=f"courier {link}")
+        self._draining[link] = task
+        task.add_done_callback(lambda _: self._drained(link))
+
+    def _drained(self, link: str) -> None:
+        task = self._draining.pop(link)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("delivery.crashed", partner=link, exc_info=error)
+        if link in self._again and not task.cancelled():
+            self._again.discard(link)
+            self.wake(link)
+
+    async def run(self) -> None:
+        """Deliver until cancelled: woken by whoever says something, and by a look around now and then."""
+        sweeper = asyncio.create_task(self._sweep())
+        try:
+            await self._park_interrupted()
+            async for link in self._store.woken():
+                for each in [link] if link is not None else await self._links_owed():
+                    self.wake(each)
+        finally:
+            sweeper.cancel()
+            for task in (*self._draining.values(), sweeper):
+                task.cancel()
+            await asyncio.gather(*self._draining.values(), sweeper, return_exceptions=True)
+
+    async def settle_down(self, within: float) -> None:
+        """Wait until nothing is under way, at most so long: a stop in good order."""
+        if running := list(self._draining.values()):
+            await asyncio.wait(running, timeout=within)
+
+    async def _links_owed(self) -> list[str]:
+        try:
+            return await self._store.owing()
+        except NotDurable:
+            return []
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                if found := await self._store.orphans(older_than_ms=int(_SWEEP_S * 1000)):
+                    log.info("delivery.orphans", found=found)
+            except NotDurable:
+                pass  # told once by the store itself
+            await asyncio.sleep(_SWEEP_S)
+
+    async def _park_interrupted(self) -> None:
+        """CDRs that were in flight when a process died: nobody knows whether they arrived."""
+        for link in self._directory().links:
+            try:
+                entries = await self._store.cdr_list(link)
+            except NotDurable:
+                return
+            for entry in entries:
+                if entry.state is CdrState.IN_FLIGHT:
+                    await self._park_cdr(link, entry.name, CdrState.IN_DOUBT, "the gateway stopped during the attempt")
+
+    # One link ---------------------------------------------------------------------------------------------------------
+
+    async def _drain(self, link_id: str) -> None:
+        while True:
+            directory = self._directory()
+            link = directory.find(link_id)
+            if link is None or not link.registered:
+                return  # it stays owed; registering wakes us
+            now = _ms(self._clock())
+            try:
+                due = await self._store.due(link_id, now, link.in_flight)
+                cdrs = await self._store.cdr_next(link_id, now, link.in_flight)
+            except NotDurable:
+                return
+            if not due and not cdrs:
+                return
+            await asyncio.gather(
+                *(self._guarded(self._bring(link, each, directory)) for each in due),
+                *(self._guarded(self._bring_cdr(link, each, directory)) for each in cdrs),
+            )
+
+    @staticmethod
+    async def _guarded(delivery: Any) -> None:
+        try:
+            await delivery
+        except NotDurable:
+            # What is owed is still owed; nothing was confirmed that isn't stored. Don't spin while Redis is away.
+            await asyncio.sleep(1)
+
+    # Objects ----------------------------------------------------------------------------------------------------------
+
+    async def _bring(self, link: Link, due: Due, directory: Directory) -> None:
+        async with self._store.lane(link.id, due.name, _LANE_MS):
+            said = await self._store.read(due.name, link.id)
+            if said is None:
+                await self._store.settle(link.id, due, None)
+                return
+            errand = self._errand(link, due.name, said)
+            sent = await self._store.take(link.id, due.name)
+            if said.deleted:
+                await self._withdraw(errand, due)
+            else:
+                await self._bring_current(errand, due, sent, directory)
+
+    async def _bring_current(self, errand: _Errand, due: Due, sent: Sent | None, directory: Directory) -> None:
+        try:
+            down = await self._translated(errand, directory)
+        except Withheld as withheld:
+            await self._keep_back(errand, due, sent, withheld)
+            return
+        except NotDurable:
+            raise
+        except GatewayError as error:
+            await self._hold(errand.link, due, "untranslatable", error.message)
+            return
+        version = errand.adapter.version
+        known = self._codec.loads(sent.wire) if sent is not None and sent.version == version else None
+        ref, policy = errand.message.ref, errand.link.dialect.policy
+        changes = errand.adapter.changes(errand.kind, ref, known, down.data, frozenset(), policy)
+        attempt = await self._send(errand.losing(down.losses), changes, down.data)
+        again = _ms(down.until) if down.until else None
+        await self._ended(errand, due, attempt, down.data, again)
+
+    async def _translated(self, errand: _Errand, directory: Directory) -> Translated:
+        canonical = self._codec.loads(errand.said.canonical)
+        crossing = _crossing(errand.link, errand.message)
+        down, _ = await self._lookup.through(
+            lambda c: errand.adapter.down(errand.kind, canonical, c), crossing, directory
+        )
+        return down
+
+    async def _send(self, errand: _Errand, changes: Sequence[Change], whole: Any) -> _Attempt | None:
+        """The changes one by one; the whole object where the receiver doesn't know it. None: nothing to say."""
+        attempt = None
+        for change in changes:
+            attempt = await self._attempt(errand, change)
+            if attempt.answer is not None and attempt.answer.http == 404 and change.verb is Verb.PATCH:
+                return await self._attempt(errand, errand.put(whole))
+            if not attempt.good:
+                return attempt
+        return attempt
+
+    async def _attempt(self, errand: _Errand, change: Change) -> _Attempt:
+        link, adapter = errand.link, errand.adapter
+        body = None if change.body is None else Document(change.kind, change.body)
+        trace = Trace(request_id=str(uuid.uuid4()), correlation_id=errand.message.trace.correlation_id)
+        message = errand.message.evolve(verb=change.verb, ref=change.ref, body=body, trace=trace)
+        started = time.perf_counter()
+        http: HttpAnswer | None = None
+        try:
+            request = adapter.write_request(message, link.dialect)
+            http = await self._wire.send(link.id, request, within=DELIVERY_S)
+            attempt = _Attempt(adapter.open_answer(http, message, link.dialect), http=http.status)
+        except GatewayError as error:
+            attempt = _Attempt(None, error, http.status if http else None)
+        crossed(
+            Crossed(
+                source=errand.said.source,
+                source_version=errand.said.version,
+                target=link.id,
+                target_version=adapter.version,
+                module=message.module,
+                verb=change.verb,
+                action=None,
+                status=attempt.answer.status if attempt.answer else None,
+                losses=message.losses,
+                ms=round((time.perf_counter() - started) * 1000, 1),
+                reason=None if attempt.good else attempt.reason,
+            )
+        )
+        return attempt
+
+    async def _withdraw(self, errand: _Errand, due: Due) -> None:
+        """The owner deleted it: so does the receiver. That it isn't there is as good as deleted."""
+        gone = Change(verb=Verb.DELETE, ref=errand.message.ref, kind=errand.kind, body=None)
+        attempt = await self._attempt(errand, gone)
+        if attempt.good or (attempt.answer is not None and attempt.answer.http == 404):
+            await self._store.settle(errand.link.id, due, None)
+        else:
+            await self._failed(errand.link, due, attempt)
+
+    async def _keep_back(self, errand: _Errand, due: Due, sent: Sent | None, withheld: Withheld) -> None:
+        """It must not be shown, or can't be said: withdrawn where the receiver has it, held where money hangs on it."""
+        module = due.name.module
+        if withheld.status == _ONLY_TIMING:
+            log.warning("delivery.waits", partner=errand.link.id, module=module, reason=withheld.reason)
+            await self._store.postpone(errand.link.id, due, self._later(errand.link))
+        elif module not in (Module.LOCATIONS, Module.TARIFFS):
+            await self._hold(errand.link, due, "withheld", withheld.reason)
+        elif sent is None:
+            log.info(
+                "delivery.withheld", partner=errand.link.id, module=module,
+                reason=withheld.reason, policy=withheld.policy,
+            )  # fmt: skip
+            await self._store.settle(errand.link.id, due, None)
+        elif module is Module.TARIFFS:
+            await self._withdraw(errand, due)
+        else:
+            await self._hide(errand, due, sent)
+
+    async def _hide(self, errand: _Errand, due: Due, sent: Sent) -> None:
+        """A location that may no longer be shown: OCPI deletes none, so all its EVSEs become REMOVED."""
+        shown = self._codec.loads(sent.wire)
+        now = f"{self._clock():%Y-%m-%dT%H:%M:%SZ}"
+        evses = [{**evse, "status": "REMOVED", "last_updated": now} for evse in shown.get("evses") or ()]
+        hidden = {**shown, "evses": evses, "last_updated": now}
+        attempt = await self._send(errand, [errand.put(hidden)], hidden)
+        await self._ended(errand, due, attempt, hidden, None)
+
+    async def _ended(
+        self, errand: _Errand, due: Due, attempt: _Attempt | None, wire: Any, again_ms: int | None
+    ) -> None:
+        """An attempt ended: what the receiver has now is written down only if it said so."""
+        if attempt is not None and not attempt.good:
+            await self._failed(errand.link, due, attempt)
+            return
+        self._failures.pop(errand.link.id, None)
+        has = Sent(wire=self._codec.dumps(wire), version=errand.adapter.version, sequence=errand.said.sequence)
+        await self._store.settle(errand.link.id, due, has, again_ms)
+
+    async def _failed(self, link: Link, due: Due, attempt: _Attempt) -> None:
+        if attempt.refused:
+            await self._hold(link, due, "refused", attempt.reason)
+        else:
+            await self._store.postpone(link.id, due, self._later(link))
+
+    async def _hold(self, link: Link, due: Due, reason: str, detail: str) -> None:
+        PARKED.labels(link.id, due.name.module, reason).inc()
+        log.warning(
+            "delivery.held", partner=link.id, module=due.name.module, reason=reason, detail=detail,
+            todo="it goes out again when the object changes; see why it was refused, or the switches of this link",
+        )  # fmt: skip
+        await self._store.hold(link.id, due, reason, detail)
+
+    # CDRs -------------------------------------------------------------------------------------------------------------
+
+    async def _bring_cdr(self, link: Link, entry: CdrEntry, directory: Directory) -> None:
+        name = entry.name
+        async with self._store.lane(link.id, name, _LANE_MS):
+            said = await self._store.read(name)
+            if said is None:
+                await self._park_cdr(link.id, name, CdrState.HELD, "the CDR itself is gone from the store")
+                return
+            errand = self._errand(link, name, said)
+            try:
+                down = await self._translated(errand, directory)
+            except Withheld as withheld:
+                await self._park_cdr(link.id, name, CdrState.HELD, withheld.reason)
+                return
+            except NotDurable:
+                raise
+            except GatewayError as error:
+                await self._park_cdr(link.id, name, CdrState.HELD, error.message)
+                return
+            digest = hashlib.sha256(self._codec.dumps(down.data)).hexdigest()
+            if not await self._store.cdr_move(link.id, name, {CdrState.PENDING}, CdrState.IN_FLIGHT, digest=digest):
+                return  # another replica has it
+            post = Change(verb=Verb.POST, ref=errand.message.ref, kind=Kind.CDR, body=down.data)
+            await self._cdr_ended(link, name, await self._attempt(errand.losing(down.losses), post))
+
+    async def _cdr_ended(self, link: Link, name: Name, attempt: _Attempt) -> None:
+        if attempt.good:
+            self._failures.pop(link.id, None)
+            location = attempt.answer.location if attempt.answer else None
+            await self._store.cdr_move(
+                link.id, name, {CdrState.IN_FLIGHT, CdrState.IN_DOUBT}, CdrState.DELIVERED, location=location or ""
+            )
+        elif attempt.refused:
+            await self._park_cdr(link.id, name, CdrState.REFUSED, attempt.reason)
+        elif attempt.not_stored:
+            await self._store.cdr_move(
+                link.id, name, {CdrState.IN_FLIGHT}, CdrState.PENDING, reason=attempt.reason, at_ms=self._later(link)
+            )
+        else:
+            await self._park_cdr(link.id, name, CdrState.IN_DOUBT, attempt.reason)
+
+    async def _park_cdr(self, link: str, name: Name, state: CdrState, reason: str) -> None:
+        todo = {
+            CdrState.HELD: "it can't be said to this receiver as it is: see cdrs.credit and cdrs.home_charging",
+            CdrState.REFUSED: "ask the receiver why; a corrected CDR has a new id",
+            CdrState.IN_DOUBT: "ask the receiver whether it has this CDR; it isn't sent a second time by itself",
+        }[state]
+        PARKED.labels(link, Module.CDRS, state).inc()
+        log.error(f"cdr.{state}", partner=link, cdr=name.text, reason=reason, todo=todo)
+        await self._store.cdr_move(link, name, {CdrState.PENDING, CdrState.IN_FLIGHT}, state, reason=reason)
+
+    # Small things -----------------------------------------------------------------------------------------------------
+
+    def _errand(self, link: Link, name: Name, said: Said) -> _Errand:
+        kind = MODULES[name.module].kind
+        assert kind is not None  # what is owed is an object
+        message = self._message(link, name, said)
+        structlog.contextvars.bind_contextvars(correlation_id=message.trace.correlation_id)
+        return _Errand(link, self._adapters[link.dialect.version], kind, said, message)
+
+    def _message(self, link: Link, name: Name, said: Said) -> Message:
+        """The push of an object: from its owner, to the party on the other side that it concerns."""
+        receiver = link.their_party(supply=receiver_is_supply(name.module, Side.RECEIVER))
+        if name.module is Module.TOKENS:
+            declare(said.id, self._codec.loads(said.canonical).get("contract_id"))
+        elif name.module in (Module.SESSIONS, Module.CDRS):
+            token = self._codec.loads(said.canonical).get("cdr_token") or {}
+            declare(token.get("uid"), token.get("contract_id"))
+            concerned = Party(token.get("country_code", ""), token.get("party_id", ""))
+            receiver = concerned if link.dialect.speaks_for(concerned) else receiver
+        return Message(
+            module=name.module,
+            verb=Verb.PUT,
+            side=Side.RECEIVER,
+            sender=name.owner,
+            receiver=receiver,
+            ref=Ref(owner=name.owner, id=said.id, type=name.type),
+            trace=Trace(request_id="", correlation_id=said.correlation or str(uuid.uuid4())),
+        )
+
+    def _later(self, link: Link) -> int:
+        """When to try this link again: 5 s, doubled with each failure in a row, at most 5 min, spread a little."""
+        self._failures[link.id] += 1
+        pause = min(_FIRST_PAUSE_S * 2 ** (self._failures[link.id] - 1), _LONGEST_PAUSE_S)
+        # Spread, not secret: so that many links don't come back in the same moment.
+        return _ms(self._clock()) + int(pause * random.uniform(0.8, 1.2) * 1000)  # noqa: S311
+
+
+def _crossing(link: Link, message: Message) -> Callable[[Any], Crossing]:
+    return lambda facts: Crossing(
+        facts=facts, policy=link.dialect.policy, owner=message.ref.owner, peer=message.receiver
+    )
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

@@ -1,0 +1,117 @@
+"""Where facts come from: the store, in at most three rounds.
+
+A translation that needs more answers ``Needs``; ``through`` looks those keys up and tries again. Three rounds are
+enough for everything OCPI embeds (a session, its location, the tariffs of that location); after them whatever is still
+asked for counts as unknown, so that no object can make us look for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from gateway.directory import Directory
+from gateway.model.errors import ReceiverError
+from gateway.model.facts import UNKNOWN, Crossing, FactKind, Facts, Key, Needs, Translated
+from gateway.model.modules import Module
+from gateway.model.names import Name, Said, fold
+from gateway.model.party import Party
+from gateway.ports import Codec, Objects
+
+_ROUNDS: Final = 3
+
+
+class Lookup:
+    """Answers facts from what is stored and from the directory."""
+
+    def __init__(
+        self, objects: Objects, codec: Codec, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._objects = objects
+        self._codec = codec
+        self._clock = clock
+
+    async def through(
+        self,
+        translate: Callable[[Crossing], Translated | Needs],
+        crossing: Callable[[Facts], Crossing],
+        directory: Directory,
+        facts: Facts | None = None,
+    ) -> tuple[Translated, Facts]:
+        """Translate, looking up what is asked for. Also returns the facts, so that a second state sees the same.
+
+        Raises:
+            InvalidObject, Withheld: the translation's own.
+            NotDurable: the store is away.
+        """
+        facts = facts or Facts(now=self._clock())
+        for _ in range(_ROUNDS):
+            outcome = translate(crossing(facts))
+            if isinstance(outcome, Translated):
+                return outcome, facts
+            facts = facts | await self.fetch(outcome.keys, directory)
+        outcome = translate(crossing(facts.completed()))
+        if isinstance(outcome, Needs):
+            raise ReceiverError("a translation kept asking for facts after all were given")
+        return outcome, facts
+
+    async def fetch(self, keys: Iterable[Key], directory: Directory) -> Mapping[Key, Any]:
+        """What the store and the directory know of these keys; UNKNOWN for the rest."""
+        wanted = list(keys)
+        objects = {key: name for key in wanted if (name := _object_name(key))}
+        said = await self._objects.read_many(list(objects.values())) if objects else []
+        found: dict[Key, Any] = {key: self._canonical(value) for key, value in zip(objects, said, strict=True)}
+        for key in wanted:
+            if key not in found:
+                found[key] = await self._other(key, directory)
+        return found
+
+    async def _other(self, key: Key, directory: Directory) -> Any:
+        match key.kind:
+            case FactKind.TOKENS_OF_CONTRACT:
+                return await self._all(await self._objects.tokens_of_contract(key.id), key.owner)
+            case FactKind.TOKENS_OF_UID:
+                return await self._all(await self._objects.tokens_by_uid(key.id), key.owner)
+            case FactKind.SESSIONS_OF_CONTRACT:
+                return await self._all(await self._objects.sessions_of_contract(key.id), key.owner)
+            case FactKind.BUSINESS:
+                return _business(key.owner, directory)
+            case FactKind.LONG_ID:
+                spelled = await self._objects.recall(long_id(key.owner, key.id))
+                return spelled.decode() if spelled else UNKNOWN
+            case _:
+                return UNKNOWN
+
+    async def _all(self, names: Iterable[Name], owner: Party | None) -> Any:
+        wanted = [name for name in names if owner is None or name.owner == owner]
+        said = await self._objects.read_many(wanted) if wanted else []
+        found = [value for item in said if (value := self._canonical(item)) is not UNKNOWN]
+        return found or UNKNOWN
+
+    def _canonical(self, said: Said | None) -> Any:
+        return UNKNOWN if said is None or said.deleted else self._codec.loads(said.canonical)
+
+
+def long_id(owner: Party | None, short: str) -> str:
+    """Under what name the full spelling of a shortened id is remembered."""
+    return f"long:{owner}:{fold(short)}"
+
+
+def _object_name(key: Key) -> Name | None:
+    modules = {
+        FactKind.LOCATION: Module.LOCATIONS,
+        FactKind.TARIFF: Module.TARIFFS,
+        FactKind.SESSION: Module.SESSIONS,
+    }
+    if key.kind not in modules or key.owner is None:
+        return None
+    return Name(modules[key.kind], key.owner, key.id)
+
+
+def _business(party: Party | None, directory: Directory) -> Any:
+    for link in directory.links.values():
+        for seat in (*link.dialect.ours, *link.dialect.theirs):
+            if seat.party == party and seat.business:
+                return dict(seat.business)
+    return UNKNOWN

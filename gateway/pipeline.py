@@ -1,0 +1,677 @@
+"""The way of one message: the only file that knows the whole order.
+
+    open     URL, headers, reference                     the sender's adapter
+    route    where to, and why                           ``routing``
+    read     body to canonical, PATCH merged first       the sender's adapter, facts from the store
+    owe      a push of a backend: made durable, acknowledged; the rest is the ledger's
+    write    canonical to the receiver's form            the receiver's adapter, losses recorded
+    send     and read the answer, within a deadline
+    answer   in the sender's version, statuses and headers
+
+Two kinds of exchange come through here. A backend's pushes are *owed*: stored, acknowledged, delivered by the ledger's
+workers. Everything else is *live*: the receiver's answer is what the sender reads. A message that can't be translated
+gets a precise status and goes nowhere; the untranslated body is never sent on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
+
+import structlog
+from attrs import evolve, field, frozen
+
+from gateway.directory import Directory, Link
+from gateway.lookup import Lookup, long_id
+from gateway.model.document import Document
+from gateway.model.errors import (
+    GatewayError,
+    InvalidObject,
+    NotConnected,
+    NotDurable,
+    NotFound,
+    ReceiverError,
+    SenderError,
+    UnknownToken,
+)
+from gateway.model.facts import ABSENT, Asked, Crossing, Facts, Loss, Withheld
+from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Trace
+from gateway.model.modules import MODULES, Kind, Module, Verb
+from gateway.model.names import Moved, Name, Said, fold
+from gateway.model.party import Party
+from gateway.model.values import moment, same
+from gateway.ports import Adapter, Change, Codec, Objects, Wire
+from gateway.routing import Broadcast, Forward, Here, Plan, Refuse, Target, route
+from gateway.telemetry import MESSAGES, Crossed, crossed, declare
+
+log = structlog.get_logger()
+
+PUSH_S: Final = 10.0
+"""Seconds that a live push may take, from the sender's request to its answer."""
+
+_TRIES: Final = 5
+"""How often a write that somebody else overtook is decided again."""
+
+
+class Owing(Protocol):
+    """The ledger, as the pipeline sees it."""
+
+    async def owed(self, name: Name) -> None:
+        """Something was said and is noted as owed: spread it and wake those who deliver."""
+
+
+@frozen(kw_only=True)
+class Reading:
+    """A message read: the object before and after it, in both forms.
+
+    Attributes:
+        name: of the whole object (a location, also where the message is about an EVSE).
+        kind: of the whole object.
+        wire: after the message, in the sender's form; None after a DELETE.
+        canonical: after the message; None after a DELETE.
+        before: canonical before it; None where there was nothing, or where it doesn't matter.
+        stored: what was stored; its sequence is what a write expects.
+        whole: whether the message carried the whole object.
+        touched: the top-level fields that a PATCH named.
+        stale: whether what is stored is newer than what the message says.
+    """
+
+    name: Name
+    kind: Kind
+    wire: Any
+    canonical: Any
+    before: Any = None
+    stored: Said | None = None
+    whole: bool = True
+    touched: frozenset[str] = frozenset()
+    stale: bool = False
+    losses: tuple[Loss, ...] = ()
+    facts: Facts = field(eq=False)
+
+
+class Pipeline:
+    """Carries messages. Holds what the way needs; keeps nothing of any message."""
+
+    def __init__(
+        self,
+        *,
+        adapters: Mapping[str, Adapter],
+        objects: Objects,
+        lookup: Lookup,
+        wire: Wire,
+        ledger: Owing,
+        codec: Codec,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._adapters = adapters
+        self._objects = objects
+        self._lookup = lookup
+        self._wire = wire
+        self._ledger = ledger
+        self._codec = codec
+        self._clock = clock
+        self._lanes: WeakValueDictionary[tuple[str, ...], asyncio.Lock] = WeakValueDictionary()
+
+    # The way ----------------------------------------------------------------------------------------------------------
+
+    async def carry(self, http: HttpRequest, source: Link, directory: Directory) -> HttpAnswer:
+        """One request of a link, to the answer it gets. Never raises for what the message or a peer does wrong."""
+        started = time.perf_counter()
+        adapter = self._adapters[source.dialect.version]
+        message: Message | None = None
+        error: GatewayError | None = None
+        try:
+            message = _traced(adapter.open_request(http, source.dialect))
+            structlog.contextvars.bind_contextvars(correlation_id=message.trace.correlation_id)
+            if message.module is Module.TOKENS:
+                declare(message.ref.id)
+            answer = await self._handle(message, http, source, directory, adapter)
+        except GatewayError as failure:
+            error = failure
+            answer = answer_of(failure, hub=source.backend)
+        except Withheld as withheld:
+            error = SenderError(withheld.reason, status=withheld.status)
+            answer = answer_of(error, hub=source.backend)
+        written = adapter.write_answer(answer, message, source.dialect)
+        _told(message, source, answer, error, started)
+        if (allow := getattr(error, "allow", ())) and error is not None:
+            written = evolve(written, headers={**written.headers, "Allow": ", ".join(allow)})
+        return written
+
+    async def _handle(
+        self, message: Message, http: HttpRequest, source: Link, directory: Directory, adapter: Adapter
+    ) -> Answer:
+        if message.action is not None:
+            return await self._authorize(message, source, directory, adapter)
+        if message.verb is Verb.GET:
+            return await self._posted_cdr(message, source)
+        # One message at a time for one object of one sender: a PATCH must see what the PUT before it stored.
+        async with self._lane(message, source):
+            for _ in range(_TRIES):
+                try:
+                    return await self._push(message, http, source, directory, adapter)
+                except Moved:
+                    continue
+        raise NotDurable("the object is being changed by others all the time; send it again")
+
+    async def _push(
+        self, message: Message, http: HttpRequest, source: Link, directory: Directory, adapter: Adapter
+    ) -> Answer:
+        reading: Reading | None = None
+        announced: str | None = None
+        if source.backend and message.receiver is None and not MODULES[message.module].broadcast:
+            # Open routing by content: who announced the token stands in the body.
+            reading = await self._read(message, source, directory, adapter, None)
+            announced = await self._announcer(reading.canonical, directory)
+        plan = _decided(route(message, source, directory, announced))
+        if reading is None:
+            reading = await self._read(message, source, directory, adapter, _variant(plan, message, source))
+        if message.module is Module.CDRS and reading.stored is not None:
+            return self._repeated(reading, http, source)
+        if reading.stale:
+            log.info("message.stale", partner=source.id, module=message.module)
+            return Answer(status=1000, text="Older than what is known: nothing was changed")
+        if source.backend:
+            return await self._owe(message, reading, plan, http, source, adapter)
+        return await self._live(message, reading, plan, http, source, directory, adapter)
+
+    # Read -------------------------------------------------------------------------------------------------------------
+
+    async def _read(
+        self, message: Message, source: Link, directory: Directory, adapter: Adapter, variant: str | None
+    ) -> Reading:
+        """The message's object before and after it.
+
+        Raises:
+            InvalidObject: what it says is not what the specification allows.
+            NotFound: a PATCH or DELETE of something that isn't there.
+        """
+        kind = MODULES[message.module].kind
+        assert kind is not None  # modules without one have no pushes
+        facts = Facts(now=self._clock())
+        if message.verb is Verb.DELETE:
+            stored = await self._stored(_name(message, {}), variant)
+            canonical = self._codec.loads(stored.canonical)
+            return Reading(
+                name=_name(message, canonical), kind=kind, wire=None, canonical=None, before=canonical,
+                stored=stored, facts=facts,
+            )  # fmt: skip
+        if message.body is None:
+            raise InvalidObject("$", "a body is required")
+        if message.verb is not Verb.PATCH and message.ref.evse_uid is None:
+            return await self._read_whole(message, kind, source, directory, adapter, variant)
+        return await self._read_part(message, kind, source, directory, adapter, variant)
+
+    async def _read_whole(
+        self, message: Message, kind: Kind, source: Link, directory: Directory, adapter: Adapter, variant: str | None
+    ) -> Reading:
+        assert message.body is not None
+        wire = message.body.data
+        up, facts = await self._lookup.through(
+            lambda crossing: adapter.up(kind, wire, crossing), _crossing(message, source), directory
+        )
+        name = _name(message, up.data)
+        await self._remember_long_id(name, wire)
+        stored = await self._objects.read(name, variant)
+        before = self._codec.loads(stored.canonical) if stored is not None and not stored.deleted else None
+        return Reading(
+            name=name, kind=kind, wire=wire, canonical=up.data, before=before, stored=stored, losses=up.losses,
+            stale=before is not None and message.module is not Module.CDRS and _older(up.data, before), facts=facts,
+        )  # fmt: skip
+
+    async def _read_part(
+        self, message: Message, kind: Kind, source: Link, directory: Directory, adapter: Adapter, variant: str | None
+    ) -> Reading:
+        assert message.body is not None
+        fragment = message.body.data
+        name = await self._name_of_part(message)
+        stored = await self._stored(name, variant)
+        before = self._codec.loads(stored.canonical)
+        base = await self._in_wire_form(stored, kind, message, source, directory, adapter)
+        policy = source.dialect.policy
+        if message.verb is Verb.PATCH:
+            wire = adapter.merge(kind, base, message.ref, fragment, policy)
+            if "last_updated" not in fragment:
+                # A version that doesn't ask for it still gets one upwards, so that "newer" keeps its meaning.
+                dated = {**fragment, "last_updated": self._later_than(base)}
+                wire = adapter.merge(kind, base, message.ref, dated, policy)
+        else:
+            wire = adapter.place(base, message.ref, fragment)
+        crossing = _crossing(message, source)
+        up, facts = await self._lookup.through(lambda c: adapter.up(kind, wire, c), crossing, directory)
+        return Reading(
+            name=name, kind=kind, wire=wire, canonical=up.data, before=before, stored=stored, whole=False,
+            touched=frozenset(fragment) if message.ref.evse_uid is None else frozenset(), losses=up.losses,
+            stale="last_updated" in fragment and _older(up.data, before), facts=facts,
+        )  # fmt: skip
+
+    async def _stored(self, name: Name, variant: str | None) -> Said:
+        stored = await self._objects.read(name, variant)
+        if stored is None or stored.deleted:
+            raise NotFound(f"no such {MODULES[name.module].kind}: send it whole first")
+        return stored
+
+    async def _in_wire_form(
+        self, stored: Said, kind: Kind, message: Message, source: Link, directory: Directory, adapter: Adapter
+    ) -> Any:
+        if stored.version == adapter.version:
+            return self._codec.loads(stored.wire)
+        # The link has changed its version since: what it said then, as it would say it now.
+        canonical = self._codec.loads(stored.canonical)
+        down, _ = await self._lookup.through(
+            lambda c: adapter.down(kind, canonical, c), _crossing(message, source), directory
+        )
+        return down.data
+
+    async def _name_of_part(self, message: Message) -> Name:
+        """The name of the object a PATCH is about. A 2.1.1 URL names a token without its type."""
+        if message.module is not Module.TOKENS or message.ref.type is not None:
+            return _name(message, {})
+        names = [name for name in await self._objects.tokens_by_uid(message.ref.id) if name.owner == message.ref.owner]
+        if not names:
+            raise NotFound("no such token: send it whole first")
+        return next((name for name in names if name.type == "RFID"), names[0])
+
+    def _later_than(self, wire: Mapping[str, Any]) -> str:
+        now = self._clock().replace(microsecond=0)
+        stored = moment(wire["last_updated"])
+        return f"{max(now, stored.replace(microsecond=0) + timedelta(seconds=1)):%Y-%m-%dT%H:%M:%SZ}"
+
+    async def _remember_long_id(self, name: Name, wire: Mapping[str, Any]) -> None:
+        spelled = wire.get("id", wire.get("uid"))
+        if isinstance(spelled, str) and fold(spelled) != fold(name.id):
+            await self._objects.remember(long_id(name.owner, name.id), spelled.encode(), None)
+
+    async def _announcer(self, canonical: Mapping[str, Any], directory: Directory) -> str | None:
+        """The link that announced the token of a session or CDR; else the one to the party its token names."""
+        token = canonical.get("cdr_token") or {}
+        declare(token.get("uid"), token.get("contract_id"))
+        source = await self._source_of_token(token.get("uid", ""), token.get("type"), directory)
+        if source is not None:
+            return source
+        named = _party(token)
+        link = directory.partner_of(named, supply=False) if named else None
+        return link.id if link else None
+
+    async def _source_of_token(self, uid: str, type: str | None, directory: Directory) -> str | None:
+        said = await self._token(uid, type)
+        return said.source if said is not None and said.source in directory else None
+
+    async def _token(self, uid: str, type: str | None) -> Said | None:
+        names = await self._objects.tokens_by_uid(uid) if uid else []
+        # 2.1.1 callers say OTHER for what its eMSP calls APP_USER: the exact type first, any other then.
+        names.sort(key=lambda name: name.type != type)
+        for said in await self._objects.read_many(names) if names else []:
+            if said is not None and not said.deleted:
+                return said
+        return None
+
+    # Owe --------------------------------------------------------------------------------------------------------------
+
+    async def _owe(
+        self, message: Message, reading: Reading, plan: Plan, http: HttpRequest, source: Link, adapter: Adapter
+    ) -> Answer:
+        """Durable first, then acknowledged; delivery is the ledger's."""
+        targets = _targets(plan)
+        sequence = await self._say(message, reading, source, adapter, targets, _variant(plan, message, source))
+        await self._ledger.owed(reading.name)
+        log.debug("message.owed", partner=source.id, module=message.module, to=len(targets), sequence=sequence)
+        return await self._accepted(reading, http, source)
+
+    async def _say(
+        self, message: Message, reading: Reading, source: Link, adapter: Adapter, targets: Sequence[Target],
+        variant: str | None,
+    ) -> int:  # fmt: skip
+        deleted = reading.canonical is None
+        stored = reading.stored
+        sequence = await self._objects.say(
+            reading.name,
+            stored.canonical if deleted and stored else self._codec.dumps(reading.canonical),
+            stored.wire if deleted and stored else self._codec.dumps(reading.wire),
+            adapter.version,
+            source.id,
+            stored.sequence if stored else 0,
+            [target.link for target in targets],
+            variant,
+            deleted,
+            correlation=message.trace.correlation_id,
+        )
+        if not deleted:
+            await self._index(reading)
+        return sequence
+
+    async def _index(self, reading: Reading) -> None:
+        if reading.name.module is Module.TOKENS:
+            former = reading.before.get("contract_id") if reading.before else None
+            await self._objects.index_token(reading.name, reading.canonical["contract_id"], former)
+        elif reading.name.module is Module.SESSIONS:
+            await self._objects.index_session(reading.name, reading.canonical["cdr_token"]["contract_id"])
+
+    async def _accepted(self, reading: Reading, http: HttpRequest, source: Link) -> Answer:
+        created = reading.before is None and reading.canonical is not None
+        location = await self._cdr_url(reading.name, http, source) if reading.name.module is Module.CDRS else None
+        return Answer(status=1000, http=201 if created else 200, text="Accepted", location=location)
+
+    def _repeated(self, reading: Reading, http: HttpRequest, source: Link) -> Answer:
+        """A CDR that is known already. Equal but for its ``last_updated``: the same answer again."""
+        if not _same_cdr(reading.canonical, reading.before):
+            log.error(
+                "cdr.conflict", partner=source.id, module=Module.CDRS,
+                todo="it came again with other content, and the first was kept: ask the sender which is right",
+            )  # fmt: skip
+            raise InvalidObject("$.id", "a CDR with this id is known, and its content differs; CDRs can't be changed")
+        return Answer(status=1000, text="Known already", location=_cdr_url(reading.name, http, source))
+
+    async def _cdr_url(self, name: Name, http: HttpRequest, source: Link) -> str:
+        url = _cdr_url(name, http, source)
+        await self._objects.remember(_opaque(name, source), name.text.encode(), None)
+        return url
+
+    async def _posted_cdr(self, message: Message, source: Link) -> Answer:
+        """GET on the URL that a CDR's POST was answered with: the CDR, as this sender sent it."""
+        remembered = await self._objects.recall(message.ref.id)
+        said = await self._objects.read(Name.parse(remembered.decode())) if remembered else None
+        if said is None or said.source != source.id:
+            raise NotFound("no CDR at this URL")
+        return Answer(status=1000, data=Document(Kind.CDR, self._codec.loads(said.wire)))
+
+    # Live -------------------------------------------------------------------------------------------------------------
+
+    async def _live(
+        self, message: Message, reading: Reading, plan: Plan, http: HttpRequest, source: Link, directory: Directory,
+        adapter: Adapter,
+    ) -> Answer:  # fmt: skip
+        """The receiver has it before the sender reads 1000."""
+        if isinstance(plan, Forward):
+            answer = await self._deliver(message, reading, source, plan.target, directory)
+            if not answer.good:
+                return answer
+        await self._say(message, reading, source, adapter, (), None)
+        return await self._accepted(reading, http, source)
+
+    async def _deliver(
+        self, message: Message, reading: Reading, source: Link, target: Target, directory: Directory
+    ) -> Answer:
+        link = directory[target.link]
+        adapter = self._adapters[link.dialect.version]
+        onward = _onward(message, target, reading)
+        if reading.canonical is None:
+            return await self._exchange(onward.evolve(body=None), source, link, adapter)
+        crossing = _crossing(message.evolve(receiver=target.party), link)
+        after, facts = await self._lookup.through(
+            lambda c: adapter.down(reading.kind, reading.canonical, c), crossing, directory, reading.facts
+        )
+        whole = onward.evolve(
+            verb=Verb.POST if message.module is Module.CDRS else Verb.PUT,
+            ref=evolve(onward.ref, evse_uid=None, connector_id=None),
+            body=Document(reading.kind, after.data),
+            losses=(*reading.losses, *after.losses),
+        )
+        if reading.whole:
+            return await self._exchange(whole, source, link, adapter)
+        before, _ = await self._lookup.through(
+            lambda c: adapter.down(reading.kind, reading.before, c), crossing, directory, facts
+        )
+        changes = adapter.changes(
+            reading.kind, whole.ref, before.data, after.data, reading.touched, link.dialect.policy
+        )
+        return await self._send_changes(changes, whole, source, link, adapter)
+
+    async def _send_changes(
+        self, changes: Sequence[Change], whole: Message, source: Link, link: Link, adapter: Adapter
+    ) -> Answer:
+        for change in changes:
+            part = whole.evolve(
+                verb=change.verb, ref=change.ref, body=Document(change.kind, change.body), trace=_hop(whole.trace)
+            )
+            answer = await self._exchange(part, source, link, adapter)
+            if answer.http == 404 and change.verb is Verb.PATCH:
+                # It doesn't have the object: the specification's own remedy is the whole of it.
+                return await self._exchange(whole.evolve(trace=_hop(whole.trace)), source, link, adapter)
+            if not answer.good:
+                return answer
+        return Answer(status=1000)
+
+    async def _exchange(
+        self, message: Message, source: Link, link: Link, adapter: Adapter, *, asking: bool = False
+    ) -> Answer:
+        """One request to a link and its answer.
+
+        Raises:
+            NotConnected, ReceiverTimeout, ReceiverError: it couldn't be had.
+        """
+        if not link.registered:
+            raise NotConnected(f"{link.id} is not registered")
+        within = link.authorize_timeout if asking else PUSH_S
+        started = time.perf_counter()
+        answer: Answer | None = None
+        error: GatewayError | None = None
+        try:
+            request = adapter.write_request(message, link.dialect)
+            http = await self._wire.send(link.id, request, within=within, asking=asking)
+            answer = adapter.open_answer(http, message, link.dialect)
+            return _passed_on(answer)
+        except GatewayError as failure:
+            error = failure
+            raise
+        finally:
+            crossed(_crossing_told(message, source, link, answer, error, started))
+
+    # Authorize --------------------------------------------------------------------------------------------------------
+
+    async def _authorize(self, message: Message, source: Link, directory: Directory, adapter: Adapter) -> Answer:
+        """A question to the token's eMSP, answered live. Spec: 2.2.1 ``mod_tokens`` 12.2.1.2, 2.1.1 2.2.2."""
+        known = await self._known_token(message)
+        announced = known.source if known is not None and known.source in directory else None
+        plan = _decided(route(message, source, directory, announced))
+        if not isinstance(plan, Forward):
+            raise UnknownToken("nobody here knows this token")
+        link = directory[plan.target.link]
+        target = self._adapters[link.dialect.version]
+        token = self._codec.loads(known.canonical) if known else None
+        declare(token.get("contract_id") if token else None)
+
+        references = None
+        outgoing = _onward(message, plan.target, None)
+        if message.body is not None:
+            asked_for, facts = await self._lookup.through(
+                lambda c: adapter.up(Kind.LOCATION_REFERENCES, message.body.data if message.body else None, c),
+                _crossing(message, source), directory,
+            )  # fmt: skip
+            references = asked_for.data
+            lowered, _ = await self._lookup.through(
+                lambda c: target.down(Kind.LOCATION_REFERENCES, references, c),
+                _crossing(message, link),
+                directory,
+                facts,
+            )
+            outgoing = outgoing.evolve(body=Document(Kind.LOCATION_REFERENCES, lowered.data), losses=asked_for.losses)
+        if token is not None:
+            outgoing = outgoing.evolve(ref=evolve(outgoing.ref, type=token["type"], id=token["uid"]))
+
+        answer = await self._exchange(outgoing, source, link, target, asking=True)
+        if not answer.good:
+            return answer.evolve(data=ABSENT)
+        if not isinstance(answer.data, Document):
+            raise ReceiverError("the authorization was answered without an AuthorizationInfo")
+        answered = answer.data.data
+        asked = Asked(token=token, references=references)
+        up, facts = await self._lookup.through(
+            lambda c: target.up(Kind.AUTHORIZATION_INFO, answered, c),
+            _crossing(message, link, owner=plan.target.party, asked=asked), directory,
+        )  # fmt: skip
+        said = evolve(asked, references=message.body.data if message.body else None)
+        down, _ = await self._lookup.through(
+            lambda c: adapter.down(Kind.AUTHORIZATION_INFO, up.data, c),
+            _crossing(message, source, owner=plan.target.party, asked=said), directory, facts,
+        )  # fmt: skip
+        return answer.evolve(
+            data=Document(Kind.AUTHORIZATION_INFO, down.data), losses=(*up.losses, *down.losses), http=200
+        )
+
+    async def _known_token(self, message: Message) -> Said | None:
+        try:
+            return await self._token(message.ref.id, message.ref.type)
+        except NotDurable:
+            # Redis is away: an addressed question can still be asked.
+            if message.receiver is None:
+                raise
+            return None
+
+    # Small things -----------------------------------------------------------------------------------------------------
+
+    def _lane(self, message: Message, source: Link) -> asyncio.Lock:
+        body = message.body.data if message.body else None
+        id = message.ref.id or (str(body.get("id")) if isinstance(body, dict) else "")
+        return self._lanes.setdefault((source.id, message.module, str(message.ref.owner), fold(id)), asyncio.Lock())
+
+
+def answer_of(error: GatewayError, *, hub: bool) -> Answer:
+    """The answer for an error. 4000, 4002 and 4003 are a hub's: only a backend, to whom we are one, reads them.
+
+    4001 stays for everybody: an unknown receiver is the caller's mistake, whoever it is.
+    """
+    status = error.status
+    if status in (4000, 4002, 4003) and not hub:
+        status = ReceiverError.status
+    return Answer(status=status, http=error.http, text=error.message)
+
+
+def _passed_on(answer: Answer) -> Answer:
+    """A peer's answer as it may be passed on: its OCPI status, and of its HTTP statuses only "no such object"."""
+    # A peer's 401 or 500 is about us and it; the sender's own request was fine.
+    return answer if answer.good or answer.http == 404 else answer.evolve(http=200)
+
+
+def _traced(message: Message) -> Message:
+    trace = message.trace
+    return message.evolve(
+        trace=Trace(
+            request_id=trace.request_id or str(uuid.uuid4()), correlation_id=trace.correlation_id or str(uuid.uuid4())
+        )
+    )
+
+
+def _hop(trace: Trace) -> Trace:
+    # 2.2.1 transport_and_format, Unique message IDs: a new request id on each hop, the correlation id kept.
+    return evolve(trace, request_id=str(uuid.uuid4()))
+
+
+def _onward(message: Message, target: Target, reading: Reading | None) -> Message:
+    """The message as it goes on: to the target's party, a new request id."""
+    ref = message.ref
+    if reading is not None:
+        ref = evolve(ref, owner=reading.name.owner, id=reading.name.id, type=reading.name.type)
+    return message.evolve(receiver=target.party, ref=ref, trace=_hop(message.trace))
+
+
+def _crossing(
+    message: Message, link: Link, *, owner: Any = None, asked: Asked | None = None
+) -> Callable[[Facts], Crossing]:
+    """How a translation on this link's side sees the message. The peer is the side of it that isn't the owner."""
+    owner = owner or message.ref.owner
+    peer = message.receiver if message.sender == owner else message.sender
+    return lambda facts: Crossing(
+        facts=facts, policy=link.dialect.policy, owner=owner, peer=peer or message.receiver, asked=asked
+    )
+
+
+def _name(message: Message, canonical: Mapping[str, Any]) -> Name:
+    owner = message.ref.owner
+    if owner is None:
+        raise InvalidObject("$.country_code", "the owner of the object can't be told")
+    type = str(canonical.get("type") or message.ref.type or "RFID") if message.module is Module.TOKENS else None
+    return Name(message.module, owner, str(canonical.get("id") or canonical.get("uid") or message.ref.id), type)
+
+
+def _party(token: Mapping[str, Any]) -> Party | None:
+    try:
+        return Party.of(token["country_code"], token["party_id"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _older(after: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    return moment(after["last_updated"]) < moment(before["last_updated"])
+
+
+def _same_cdr(one: Any, other: Any) -> bool:
+    return same({**one, "last_updated": None}, {**other, "last_updated": None})
+
+
+def _decided(plan: Plan) -> Plan:
+    if isinstance(plan, Refuse):
+        raise plan.error
+    return plan
+
+
+def _targets(plan: Plan) -> tuple[Target, ...]:
+    match plan:
+        case Forward(target):
+            return (target,)
+        case Broadcast(targets):
+            return targets
+        case Here() | Refuse():
+            return ()
+
+
+def _variant(plan: Plan, message: Message, source: Link) -> str | None:
+    """The link whose variant this is: a backend's location or tariff addressed to one party."""
+    if source.backend and isinstance(plan, Forward) and MODULES[message.module].broadcast:
+        return plan.target.link if message.module is not Module.TOKENS else None
+    return None
+
+
+def _opaque(name: Name, source: Link) -> str:
+    # The same for a repeated POST, and nothing that an outsider could guess from one id to the next.
+    return "cdr" + hashlib.blake2b(f"{source.id} {name.text}".encode(), digest_size=15).hexdigest()
+
+
+def _cdr_url(name: Name, http: HttpRequest, source: Link) -> str:
+    path = urlsplit(http.url).path.rstrip("/").removeprefix("/ocpi")
+    return f"{source.dialect.base_url}{path}/{_opaque(name, source)}"
+
+
+def _crossing_told(
+    message: Message, source: Link, link: Link, answer: Answer | None, error: GatewayError | None, started: float
+) -> Crossed:
+    reason = error.message if error else None
+    if answer is not None and not answer.good:
+        reason = answer.text or "no message"
+    return Crossed(
+        source=source.id,
+        source_version=source.dialect.version,
+        target=link.id,
+        target_version=link.dialect.version,
+        module=message.module,
+        verb=message.verb,
+        action=message.action,
+        status=answer.status if answer else None,
+        losses=message.losses,
+        ms=_ms(started),
+        reason=reason,
+    )
+
+
+def _ms(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 1)
+
+
+def _told(message: Message | None, source: Link, answer: Answer, error: GatewayError | None, started: float) -> None:
+    """The one line of a message."""
+    module = str(message.module) if message else "unknown"
+    MESSAGES.labels(source.id, source.dialect.version, module, str(answer.status)).inc()
+    log.info(
+        "message.handled" if answer.good else "message.refused",
+        partner=source.id, version=source.dialect.version, module=module, verb=message.verb if message else None,
+        action=message.action if message else None, http=answer.http, status=answer.status,
+        lost=len(answer.losses) + (len(message.losses) if message else 0), ms=_ms(started),
+        reason=error.message if error else None,
+    )  # fmt: skip

@@ -1,0 +1,288 @@
+"""What the core needs from outside, as Protocols. ``app.py`` supplies them.
+
+An ``Adapter`` is one OCPI version: it opens and writes requests and answers (URL, headers, reference), and translates
+bodies up to the canonical form and down from it. It is pure: no sockets, no clock, no Redis. Whatever a translation
+must know beyond its argument, it asks of the facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from gateway.model.change import Change as Change
+from gateway.model.dialect import Dialect, Seat
+from gateway.model.facts import Crossing, Needs, Translated
+from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Ref
+from gateway.model.modules import Kind, Module, Side
+from gateway.model.names import CdrEntry, CdrState, Due, Name, Registered, Said, Sent
+from gateway.model.peer import PeerCredentials as PeerCredentials
+from gateway.model.policy import Policy
+from gateway.model.tables import MapTable
+
+
+class Adapter(Protocol):
+    """One OCPI version."""
+
+    @property
+    def version(self) -> str:
+        """The VersionNumber, for example ``2.2.1``."""
+
+    @property
+    def token_encoding(self) -> str:
+        """How this version writes credentials tokens into the Authorization header: ``raw`` or ``base64``."""
+
+    @property
+    def sends_routing_headers(self) -> bool:
+        """Whether requests of this version name sender and receiver, so that one link can carry several parties."""
+
+    # Bodies ---------------------------------------------------------------------------------------------------------
+
+    def up(self, kind: Kind, data: Any, crossing: Crossing) -> Translated | Needs:
+        """An object of this version in the canonical form.
+
+        Raises:
+            InvalidObject: it breaks this version's specification; names the field as the wire spells it.
+            Withheld: it can't be said in the canonical form.
+        """
+
+    def down(self, kind: Kind, data: Any, crossing: Crossing) -> Translated | Needs:
+        """A canonical object in this version's form.
+
+        Raises:
+            Withheld: it must not be shown to this receiver, or can't be said in this version.
+        """
+
+    def explain(self, kind: Kind | None = None) -> tuple[MapTable, ...]:
+        """How its objects differ from the next newer version's: of one kind, or of all; empty for the newest.
+
+        Raises:
+            Withheld: this version has no such object.
+        """
+
+    def merge(self, kind: Kind, stored: Any, ref: Ref, fragment: Any, policy: Policy) -> Any:
+        """A PATCH merged into the stored object, both in this version's wire form; ``stored`` isn't touched.
+
+        Args:
+            kind: of the stored object (location, also where the fragment is an EVSE's or connector's).
+            ref: what the PATCH addresses; deeper than the object for EVSEs and connectors.
+
+        Raises:
+            InvalidObject: the fragment isn't an object, lacks what this version requires in a PATCH, or changes an id.
+            NotFound: the piece it addresses isn't in the stored object.
+        """
+
+    def place(self, stored: Any, ref: Ref, piece: Any) -> Any:
+        """The PUT of an EVSE or connector placed into its stored location, in wire form, replacing or appending it.
+
+        The location's (and EVSE's) ``last_updated`` follows the piece's. Raises NotFound where the parent is missing.
+        """
+
+    def changes(
+        self, kind: Kind, ref: Ref, before: Any | None, after: Any, touched: frozenset[str], policy: Policy
+    ) -> tuple[Change, ...]:
+        """The requests that bring a receiver from ``before`` (None: it has nothing) to ``after``, in wire form.
+
+        Empty when nothing but ``last_updated`` differs. One PATCH, at the level where the change is, when this version
+        can say it; else a PUT. ``touched`` names top-level fields that go out even if they are equal.
+        """
+
+    # Transport --------------------------------------------------------------------------------------------------------
+
+    def open_request(self, http: HttpRequest, dialect: Dialect) -> Message:
+        """URL, headers and reference of a request; the body stays in wire form (``message.wire_version``).
+
+        Raises:
+            NotFound: no such path in this version, or another party's URL.
+            NotAllowed: a method that the resource doesn't have.
+            InvalidObject: headers or ids contradict each other.
+        """
+
+    def write_request(self, message: Message, dialect: Dialect) -> HttpRequest:
+        """The request for a message whose body is in this version's wire form. Authorization is added by the rim.
+
+        Raises:
+            NotConnected: the other side has no endpoint for it.
+        """
+
+    def open_answer(self, http: HttpAnswer, message: Message, dialect: Dialect) -> Answer:
+        """Status, data (wire form) and Location of an answer.
+
+        Raises:
+            ReceiverError: it isn't an OCPI answer.
+        """
+
+    def write_answer(self, answer: Answer, message: Message | None, dialect: Dialect | None) -> HttpAnswer:
+        """The envelope, statuses and headers for an answer whose data is in this version's wire form.
+
+        Statuses this version lacks are mapped. ``message`` and ``dialect`` are None where the request couldn't be
+        opened, ``dialect`` alone where the caller isn't known.
+        """
+
+    # Registration -----------------------------------------------------------------------------------------------------
+
+    def write_details(self, dialect: Dialect) -> Any:
+        """Our version details for this link: a JSON object with ``version`` and ``endpoints``."""
+
+    def read_details(self, data: Any, theirs: Sequence[Seat]) -> Mapping[tuple[Module, Side], str]:
+        """The other side's endpoints from its version details. Unknown modules and roles are skipped.
+
+        Raises:
+            InvalidObject: no list of endpoints, or an endpoint without url.
+        """
+
+    def write_credentials(self, token: str, dialect: Dialect) -> Any:
+        """Our credentials object for this link, carrying ``token``."""
+
+    def read_credentials(self, data: Any, theirs: Sequence[Seat]) -> PeerCredentials:
+        """Their credentials object. ``theirs`` are the configured roles, for versions that don't say them.
+
+        Raises:
+            InvalidObject: it breaks this version's specification.
+        """
+
+
+class Codec(Protocol):
+    """Strict JSON: bytes to values and back, numbers exact."""
+
+    def loads(self, data: bytes) -> Any:
+        """Raises BadJson."""
+
+    def dumps(self, value: Any) -> bytes:
+        """The JSON text, UTF-8."""
+
+
+class Wire(Protocol):
+    """One HTTP exchange with the other side of a link, within a deadline."""
+
+    async def send(self, link: str, request: HttpRequest, *, within: float, asking: bool = False) -> HttpAnswer:
+        """Send with this link's credentials token and read the answer.
+
+        Args:
+            link: id of the link.
+            within: seconds for everything: connecting, sending, reading.
+            asking: an authorization: it has connections of its own, so that pushes can't starve it.
+
+        Raises:
+            NotConnected: nothing was sent; safe to send again.
+            ReceiverTimeout, ReceiverError: something was sent, and no usable answer came.
+        """
+
+
+class Objects(Protocol):
+    """What is said: objects under their owners. Every method raises NotDurable while the store is away."""
+
+    async def read(self, name: Name, link: str | None = None) -> Said | None:
+        """The object as the link may know it: its variant if there is one, else the general object."""
+
+    async def read_many(self, names: Sequence[Name], link: str | None = None) -> list[Said | None]:
+        """Objects in the order of their names, in one round trip."""
+
+    async def say(
+        self,
+        name: Name,
+        canonical: bytes,
+        wire: bytes,
+        version: str,
+        source: str,
+        expect: int | None,
+        owed: Sequence[str],
+        variant: str | None = None,
+        deleted: bool = False,
+        *,
+        correlation: str = "",
+    ) -> int:
+        """Write the object and note whom it is owed to, in one step. Raises Moved if ``expect`` is wrong."""
+
+    async def index_token(self, name: Name, contract_id: str, former: str | None = None) -> None:
+        """Find the token by uid and contract from now on."""
+
+    async def index_session(self, name: Name, contract_id: str) -> None:
+        """Find the session by the contract that is charging."""
+
+    async def tokens_of_contract(self, contract_id: str) -> list[Name]:
+        """Tokens of a contract."""
+
+    async def sessions_of_contract(self, contract_id: str) -> list[Name]:
+        """Sessions of a contract."""
+
+    async def tokens_by_uid(self, uid: str) -> list[Name]:
+        """Tokens with this uid, of every type and owner."""
+
+    async def remember(self, id: str, value: bytes, ttl: float | None) -> None:
+        """Find ``value`` under ``id`` for ``ttl`` seconds; None: for good."""
+
+    async def recall(self, id: str) -> bytes | None:
+        """What was remembered under ``id``."""
+
+
+class Owed(Objects, Protocol):
+    """What is owed: due objects and CDRs under their receivers. Every method raises NotDurable as above."""
+
+    async def spread(self, name: Name) -> tuple[str, ...]:
+        """Turn the fan-out note of an object into due entries; the links that got one."""
+
+    async def orphans(self, older_than_ms: int = 0) -> int:
+        """Spread the notes that a crash left behind."""
+
+    def woken(self, every: float = 1.0) -> AsyncIterator[str | None]:
+        """Links as they are owed something; None: look at all of them."""
+
+    async def owing(self) -> list[str]:
+        """Links with anything due or any CDR pending."""
+
+    async def due(self, link: str, now_ms: int, limit: int) -> list[Due]:
+        """What is due by now, oldest first."""
+
+    async def take(self, link: str, name: Name) -> Sent | None:
+        """What the receiver is known to have; nobody knows any more until ``settle``."""
+
+    async def settle(self, link: str, due: Due, sent: Sent | None, again_ms: int | None = None) -> bool:
+        """An attempt ended well."""
+
+    async def postpone(self, link: str, due: Due, at_ms: int) -> bool:
+        """Look again later."""
+
+    async def hold(self, link: str, due: Due, reason: str, detail: str) -> bool:
+        """Set aside until a new reason comes."""
+
+    async def cdr_next(self, link: str, now_ms: int, limit: int) -> list[CdrEntry]:
+        """Pending CDRs whose time has come."""
+
+    async def cdr_list(self, link: str, *, delivered: bool = False) -> list[CdrEntry]:
+        """All CDRs of the link that aren't delivered, or all that are."""
+
+    async def cdr_move(
+        self,
+        link: str,
+        name: Name,
+        from_states: Collection[CdrState],
+        to_state: CdrState,
+        *,
+        reason: str = "",
+        at_ms: int | None = None,
+        location: str | None = None,
+        digest: str | None = None,
+    ) -> bool:
+        """The CDR goes to another state, if it is in one of ``from_states``."""
+
+    def lane(self, link: str, name: Name, ms: int) -> AbstractAsyncContextManager[None]:
+        """Alone with this object towards this link, in all replicas."""
+
+
+class Registrations(Protocol):
+    """Who is registered. Every method raises NotDurable while the store is away."""
+
+    async def registration(self, link: str) -> Registered | None:
+        """The registration of a link."""
+
+    async def register(
+        self,
+        link: str,
+        expect_version: int | None,
+        value: bytes,
+        creds_add: Mapping[str, bytes],
+        creds_drop: Sequence[str],
+    ) -> int:
+        """Replace the registration and its tokens, in the order that locks nobody out. Raises Moved."""

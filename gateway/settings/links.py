@@ -1,0 +1,384 @@
+"""What the files say, joined and checked against each other: one ``LinkSettings`` for each backend and partner.
+
+A file is checked alone by the grammar. Here is what takes two of them, or two keys: that our parties are ours, that the
+roles on both sides face each other, that a registration has the tokens that its start needs, that no two links claim
+the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TypeVar
+
+from attrs import define, evolve, field, frozen
+
+from gateway.model.dialect import Seat
+from gateway.model.modules import MODULES, Module
+from gateway.model.party import Party, Role, is_supply, opposite
+from gateway.model.policy import Policy
+from gateway.settings.files import (
+    Authorize,
+    BackendFile,
+    CountryCode,
+    GatewayFile,
+    Kind,
+    Limits,
+    LinkFile,
+    ModuleRule,
+    Modules,
+    PartnerFile,
+    Registration,
+    RoleEntry,
+    Stage,
+    Start,
+)
+from gateway.settings.grammar import keys_of
+from gateway.settings.mistakes import Place, Report
+from gateway.settings.profiles import Profiles
+from gateway.settings.values import Url, host_of, is_loopback, is_plain_http, is_private
+
+K = TypeVar("K")
+
+BACKEND: Final = "backend"
+"""The id of the backend that stands in ``gateway.yaml``."""
+
+NO_LIMIT: Final = 1000
+"""Requests under way at once to a link without a limit: more than one process can have answered in time."""
+
+
+@frozen
+class ModuleUse:
+    """What one module does on a link."""
+
+    push: bool
+    accept: bool
+
+
+@frozen(kw_only=True)
+class LinkSettings:
+    """One link as configured: intent only. What a handshake yields lives in Redis and wins over the first tokens.
+
+    Attributes:
+        id: the stem of its file; ``backend`` for the one in ``gateway.yaml``.
+        kind: what stands behind it.
+        name: how people call it.
+        versions: OCPI versions offered to it, best first; at least one.
+        ours: who we are on it; towards a backend the hub.
+        theirs: who is on the other side; on a backend's link, parties of ours with their business details.
+        registration: how credentials are exchanged, with the first tokens.
+        modules: the modules in use; one that isn't in it is off.
+        country_code: how party country codes are written, where the version leaves it open.
+        authorize: real-time authorization asked of it.
+        limits: how much at once.
+        allow_private: whether its URLs may be private addresses and plain http.
+        our_url: how it reaches us, where that isn't the public URL.
+        policies: its switches, by version: the profile may depend on the version in use.
+        stage: how far it has come.
+    """
+
+    id: str
+    kind: Kind
+    name: str
+    versions: tuple[str, ...]
+    ours: tuple[Seat, ...]
+    theirs: tuple[Seat, ...]
+    registration: Registration
+    modules: Mapping[Module, ModuleUse]
+    country_code: CountryCode
+    authorize: Authorize
+    limits: Limits
+    allow_private: bool
+    our_url: str | None
+    policies: Mapping[str, Policy]
+    stage: Stage
+
+    @property
+    def is_backend(self) -> bool:
+        return self.kind is Kind.BACKEND
+
+    @property
+    def policy(self) -> Policy:
+        """The switches as long as no handshake has settled on a version: those of the best one."""
+        return self.policies[self.versions[0]]
+
+
+@define
+class Links:
+    """Joins files to links. Call ``backend`` and ``partner`` for each file, then ``check``."""
+
+    gateway: GatewayFile
+    profiles: Profiles
+    report: Report
+    versions: Mapping[str, bool]
+    found: list[LinkSettings] = field(factory=list)
+    _files: dict[str, Place] = field(factory=dict)
+    _held: dict[tuple[Party, Role], Place] = field(factory=dict)
+    _claimed: dict[tuple[Party, Role, Party], Place] = field(factory=dict)
+    _tokens: dict[str, tuple[str, Place]] = field(factory=dict)
+
+    # One file at a time -----------------------------------------------------------------------------------------------
+
+    def backend(self, id_: str, file: BackendFile) -> None:
+        """A backend: towards it we are the hub, and it holds parties of ours."""
+        self._named(id_, file)
+        for entry in file.roles:
+            ours = self._our(entry)
+            if ours is None and self._parties_known:
+                self.report.add(entry.at.place, f"{entry} isn't in `parties` of gateway.yaml: add it there")
+            self._claim(self._held, (entry.party, entry.role), entry.at.place, f"another backend holds {entry} already")
+        theirs = tuple(ours for entry in file.roles if (ours := self._our(entry)))
+        hub = self.gateway.hub
+        ours_here = (Seat(party=hub.party, role=Role.HUB, business={"name": hub.name}),) if hub else ()
+        self._add(id_, Kind.BACKEND, file, ours_here, theirs)
+
+    def partner(self, id_: str, file: PartnerFile) -> None:
+        """A partner: towards it we are the operator."""
+        self._named(id_, file)
+        name = file.name or id_
+        theirs = tuple(Seat(party=entry.party, role=entry.role, business={"name": name}) for entry in file.roles)
+        for entry in file.roles:
+            self._check_their_role(entry)
+        ours = self._our_seats(file)
+        if ours:
+            self._check_facing(file, ours)
+            self._check_one_role(file, ours)
+            self._check_unique(file, ours)
+        self._add(id_, file.kind, file, ours, theirs)
+
+    def _add(self, id_: str, kind: Kind, file: LinkFile, ours: tuple[Seat, ...], theirs: tuple[Seat, ...]) -> None:
+        backend = kind is Kind.BACKEND
+        modules = self._modules(file.modules, theirs) if theirs else {}
+        policies = self._policies(file)
+        self._check_our_url(file)
+        if file.registration is None:
+            return
+        self._check_registration(id_, file, file.registration)
+        self.found.append(
+            LinkSettings(
+                id=id_,
+                kind=kind,
+                name=file.name or id_,
+                versions=file.version,
+                ours=ours,
+                theirs=theirs,
+                registration=file.registration,
+                modules=modules,
+                country_code=file.country_code,
+                authorize=file.authorize,
+                limits=_of_a_backend(file.limits) if backend else file.limits,
+                allow_private=file.allow_private,
+                our_url=file.our_url,
+                policies=policies,
+                stage=file.stage if isinstance(file, PartnerFile) else Stage.LIVE,
+            )
+        )
+
+    def _named(self, id_: str, file: LinkFile) -> None:
+        self._claim(self._files, id_, file.at.place, f"the id `{id_}` is taken: rename one of the two files")
+
+    def _claim(self, claims: dict[K, Place], what: K, here: Place, text: str) -> None:
+        """Note who was first to claim something; whoever comes later makes a mistake."""
+        first = claims.setdefault(what, here)
+        if first != here:
+            self.report.add(here, f"{text} (see {first})")
+
+    # Parties ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def _parties_known(self) -> bool:
+        return "parties" not in self.gateway.at.broken
+
+    def _our(self, entry: RoleEntry) -> Seat | None:
+        """One of our parties as a seat, with what partners are told about it."""
+        for ours in self.gateway.parties:
+            if (ours.party, ours.role) == (entry.party, entry.role):
+                return Seat(party=ours.party, role=ours.role, business=ours.business())
+        return None
+
+    def _our_seats(self, file: PartnerFile) -> tuple[Seat, ...]:
+        """Who we are to a partner: as its file says, or the only one of us that fits. Empty after a mistake."""
+        if {"our_party", "our_parties"} & file.at.broken or not self._parties_known:
+            return ()
+        if "our_party" in file.at and "our_parties" in file.at:
+            self.report.add(file.at.entries["our_parties"].place, "`our_party` says it already: keep one of the two")
+            return ()
+        entries = file.our_parties or ((file.our_party,) if file.our_party else ())
+        if not entries:
+            return self._only_one_that_fits(file)
+        seats = []
+        for entry in entries:
+            seat = self._our(entry)
+            if seat is None:
+                known = ", ".join(map(str, self.gateway.parties))
+                self.report.add(entry.at.place, f"{entry} isn't in `parties` of gateway.yaml: write one of {known}")
+            else:
+                seats.append(seat)
+        return tuple(seats) if len(seats) == len(entries) else ()
+
+    def _only_one_that_fits(self, file: PartnerFile) -> tuple[Seat, ...]:
+        if not file.roles:
+            return ()
+        facing = {role for entry in file.roles for role in opposite(entry.role)}
+        fitting = [ours for ours in self.gateway.parties if ours.role in facing]
+        if len(fitting) == 1:
+            seat = self._our(fitting[0])
+            return (seat,) if seat else ()
+        if fitting:
+            text = f"several of our parties fit ({', '.join(map(str, fitting))}): say which with `our_party`"
+        else:
+            text = "none of our parties in gateway.yaml has a role opposite to these: correct `role`, or add a party"
+        self.report.add(file.at.place_of("roles"), text)
+        return ()
+
+    def _check_their_role(self, entry: RoleEntry) -> None:
+        place = entry.at.place_of("role")
+        if entry.role is Role.HUB:
+            self.report.add(place, "a bilateral partner is no HUB: write the role of its party, such as EMSP or CPO")
+        if self._our(entry) is not None:
+            self.report.add(entry.at.place, f"{entry} is one of our own parties: write the partner's")
+        if self.gateway.hub is not None and entry.party == self.gateway.hub.party:
+            self.report.add(entry.at.place, f"{entry.party} is the gateway's own hub party: write the partner's")
+
+    def _check_facing(self, file: PartnerFile, ours: Sequence[Seat]) -> None:
+        """Every party has somebody of the opposite role on the other side."""
+        theirs = [entry.role for entry in file.roles]
+        for entry in file.roles:
+            if entry.role is not Role.HUB and not any(seat.role in opposite(entry.role) for seat in ours):
+                roles = ", ".join(sorted({seat.role for seat in ours}))
+                text = f"{entry.role} doesn't face us ({roles}) here: write a role opposite to ours"
+                self.report.add(entry.at.place_of("role"), text)
+        for seat in ours:
+            if theirs and not any(role in opposite(seat.role) for role in theirs):
+                place = file.at.place_of("our_parties" if file.our_parties else "our_party")
+                self.report.add(place, f"{seat.party} as {seat.role} faces nobody here: write one opposite to theirs")
+
+    def _check_one_role(self, file: PartnerFile, ours: Sequence[Seat]) -> None:
+        # 2.1.1 names sender and receiver nowhere: the path tells our role, and only the owner's party.
+        headerless = [version for version in file.version if not self.versions[version]]
+        if headerless and len({seat.role for seat in ours}) > 1:
+            self.report.add(
+                file.at.place_of("our_parties"),
+                f"parties of several roles can't share a link of version {headerless[0]}: write one file for each role",
+            )
+
+    def _check_unique(self, file: PartnerFile, ours: Sequence[Seat]) -> None:
+        """A link is unique by our party and role and their party."""
+        for seat in ours:
+            for entry in file.roles:
+                if seat.role not in opposite(entry.role):
+                    continue
+                self._claim(
+                    self._claimed,
+                    (seat.party, seat.role, entry.party),
+                    entry.at.place,
+                    f"{seat.party} as {seat.role} has a link to {entry.party} already: keep one",
+                )
+
+    # Modules and switches ---------------------------------------------------------------------------------------------
+
+    def _modules(self, given: Modules, theirs: Sequence[Seat]) -> dict[Module, ModuleUse]:
+        """What each module does: push what we own, accept what they own, unless the file says less."""
+        uses: dict[Module, ModuleUse] = {}
+        for name, item in keys_of(Modules).items():
+            if not item.spec.acted:
+                continue
+            module = Module(name)
+            owner_is_supply = MODULES[module].owner is Role.CPO
+            push = any(is_supply(seat.role) != owner_is_supply for seat in theirs)
+            accept = any(is_supply(seat.role) == owner_is_supply for seat in theirs)
+            rule: ModuleRule | None = getattr(given, name)
+            if rule is not None:
+                self._check_rule(given.at.place_of(name), module, rule, push=push, accept=accept)
+                push = push if rule.push is None else rule.push
+                accept = accept if rule.accept is None else rule.accept
+            if push or accept:
+                uses[module] = ModuleUse(push=push, accept=accept)
+        return uses
+
+    def _check_rule(self, place: Place, module: Module, rule: ModuleRule, *, push: bool, accept: bool) -> None:
+        owner = MODULES[module].owner
+        if rule.push and not push:
+            self.report.add(place, f"{module} are the {owner}'s, and that is not us here: write accept or off")
+        if rule.accept and not accept:
+            self.report.add(place, f"{module} are the {owner}'s, and that is us here: write push or off")
+
+    def _policies(self, file: LinkFile) -> dict[str, Policy]:
+        place = file.at.place_of("profile")
+        if "profile" in file.at.broken:
+            return {}
+        return {
+            version: self.profiles.policy(file.profile or f"generic-{version}", place, file.quirks)
+            for version in file.version
+        }
+
+    # URLs and tokens --------------------------------------------------------------------------------------------------
+
+    def _check_our_url(self, file: LinkFile) -> None:
+        if file.our_url is not None:
+            check_own_url(file.our_url, file.at.place_of("our_url"), self.report)
+
+    def _check_registration(self, id_: str, file: LinkFile, registration: Registration) -> None:
+        start = registration.start
+        for name, meaning in _NEEDS[start].items():
+            if not getattr(registration, name) and name not in registration.at.broken:
+                self.report.add(registration.at.place, f"`start: {start}` needs `{name}`: {meaning}")
+        if registration.versions_url is not None and not file.allow_private:
+            self._check_public(registration.versions_url, registration.at.place_of("versions_url"))
+        if "token_in" in _NEEDS[start]:
+            place = registration.at.place_of("token_in")
+            for token in registration.token_in:
+                other, first = self._tokens.setdefault(token.value, (id_, place))
+                if other != id_:
+                    self.report.add(place, f"the same token as {other} has (see {first}): each link needs its own")
+
+    def _check_public(self, url: Url, place: Place) -> None:
+        if is_plain_http(url):
+            self.report.add(place, "plain http: write https, or set `allow_private: true`")
+        elif is_private(host_of(url)):
+            self.report.add(place, "a private address: write a public one, or set `allow_private: true`")
+
+    # All of them ------------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """What only all files together can tell: that each of our parties has a backend."""
+        if "backend" in self.gateway.at.broken:
+            return
+        for ours in self.gateway.parties:
+            if self._held and (ours.party, ours.role) not in self._held:
+                self.report.warn(ours.at.place, f"no backend holds {ours}: what partners send it is refused")
+
+
+_STATIC: Final[Mapping[str, str]] = {
+    "versions_url": "their versions endpoint, https://...",
+    "token_out": "the token that we always send, as {env: NAME}",
+    "token_in": "the token that they always send, as {env: NAME}",
+}
+_NEEDS: Final[Mapping[Start, Mapping[str, str]]] = {
+    Start.US: {
+        "versions_url": "their versions endpoint, https://...",
+        "token_out": "the token A that they gave us, as {env: NAME}",
+    },
+    Start.THEM: {"token_in": "the token A that we gave them, as {env: NAME}"},
+    Start.NONE: _STATIC,
+    Start.ADOPTED: _STATIC,
+}
+
+
+def check_own_url(url: Url, place: Place, report: Report) -> None:
+    """Warn about a URL of ours that others would have to call over plain http."""
+    if is_plain_http(url) and not is_loopback(host_of(url)):
+        report.warn(place, "plain http: tokens and personal data travel in clear; write https")
+
+
+def duplicates(entries: Sequence[RoleEntry]) -> Iterator[RoleEntry]:
+    """The entries whose party and role stand earlier in the list."""
+    seen: set[tuple[Party, Role]] = set()
+    for entry in entries:
+        if (entry.party, entry.role) in seen:
+            yield entry
+        seen.add((entry.party, entry.role))
+
+
+def _of_a_backend(limits: Limits) -> Limits:
+    """A backend has no limit unless one is given: it is ours, and made for all of this traffic."""
+    return limits if "in_flight" in limits.at else evolve(limits, in_flight=NO_LIMIT)
