@@ -7,6 +7,7 @@ import click
 from gateway import __version__
 from gateway.app import ADAPTERS, Gateway
 from gateway.cli.check import check
+from gateway.cli.demo import demo
 from gateway.cli.doctor import doctor
 from gateway.cli.explain import explain
 from gateway.cli.options import Tools
@@ -22,7 +23,7 @@ def cli(context: click.Context) -> None:
     context.obj = Tools(ADAPTERS, Gateway.running)
 
 
-for command in (run, check, translate, explain, doctor):
+for command in (run, demo, check, translate, explain, doctor):
     cli.add_command(command)
 
 

@@ -7,12 +7,12 @@ asked for counts as unknown, so that no object can make us look for ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from gateway.directory import Directory
-from gateway.model.errors import ReceiverError
+from gateway.model.errors import NotDurable, ReceiverError
 from gateway.model.facts import UNKNOWN, Crossing, FactKind, Facts, Key, Needs, Translated
 from gateway.model.modules import Module
 from gateway.model.names import Name, Said, fold
@@ -38,8 +38,13 @@ class Lookup:
         crossing: Callable[[Facts], Crossing],
         directory: Directory,
         facts: Facts | None = None,
+        *,
+        without_store: bool = False,
     ) -> tuple[Translated, Facts]:
         """Translate, looking up what is asked for. Also returns the facts, so that a second state sees the same.
+
+        Args:
+            without_store: an exchange that must go on while the store is away: then nothing more is known.
 
         Raises:
             InvalidObject, Withheld: the translation's own.
@@ -50,7 +55,12 @@ class Lookup:
             outcome = translate(crossing(facts))
             if isinstance(outcome, Translated):
                 return outcome, facts
-            facts = facts | await self.fetch(outcome.keys, directory)
+            try:
+                facts = facts | await self.fetch(outcome.keys, directory)
+            except NotDurable:
+                if not without_store:
+                    raise
+                break
         outcome = translate(crossing(facts.completed()))
         if isinstance(outcome, Needs):
             raise ReceiverError("a translation kept asking for facts after all were given")
@@ -75,6 +85,8 @@ class Lookup:
                 return await self._all(await self._objects.tokens_by_uid(key.id), key.owner)
             case FactKind.SESSIONS_OF_CONTRACT:
                 return await self._all(await self._objects.sessions_of_contract(key.id), key.owner)
+            case FactKind.CONNECTORS_OF_TARIFF:
+                return await self._connectors_of(key)
             case FactKind.BUSINESS:
                 return _business(key.owner, directory)
             case FactKind.LONG_ID:
@@ -89,8 +101,27 @@ class Lookup:
         found = [value for item in said if (value := self._canonical(item)) is not UNKNOWN]
         return found or UNKNOWN
 
+    async def _connectors_of(self, tariff: Key) -> Any:
+        if tariff.owner is None:
+            return UNKNOWN
+        names = await self._objects.locations_of_tariff(tariff.owner, tariff.id)
+        locations = await self._objects.read_many(names) if names else []
+        connectors = [
+            connector
+            for said in locations
+            if (location := self._canonical(said)) is not UNKNOWN
+            for connector in connectors_of(location)
+            if tariff.id in map(fold, connector.get("tariff_ids") or ())
+        ]
+        return connectors or UNKNOWN
+
     def _canonical(self, said: Said | None) -> Any:
         return UNKNOWN if said is None or said.deleted else self._codec.loads(said.canonical)
+
+
+def connectors_of(location: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The connectors of a canonical location."""
+    return (connector for evse in location.get("evses") or () for connector in evse["connectors"])
 
 
 def long_id(owner: Party | None, short: str) -> str:

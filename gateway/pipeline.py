@@ -29,7 +29,7 @@ import structlog
 from attrs import evolve, field, frozen
 
 from gateway.directory import Directory, Link
-from gateway.lookup import Lookup, long_id
+from gateway.lookup import Lookup, connectors_of, long_id
 from gateway.model.document import Document
 from gateway.model.errors import (
     GatewayError,
@@ -41,7 +41,7 @@ from gateway.model.errors import (
     SenderError,
     UnknownToken,
 )
-from gateway.model.facts import ABSENT, Asked, Crossing, Facts, Loss, Withheld
+from gateway.model.facts import ABSENT, Asked, Crossing, Facts, Loss, Translated, Withheld
 from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Trace
 from gateway.model.modules import MODULES, Kind, Module, Verb
 from gateway.model.names import Moved, Name, Said, fold
@@ -55,6 +55,9 @@ log = structlog.get_logger()
 
 PUSH_S: Final = 10.0
 """Seconds that a live push may take, from the sender's request to its answer."""
+
+_LOOK_S: Final = 0.5
+"""Seconds that an authorization waits for the store to say what is known of the token: its budget is the eMSP's."""
 
 _TRIES: Final = 5
 """How often a write that somebody else overtook is decided again."""
@@ -321,6 +324,8 @@ class Pipeline:
         """Durable first, then acknowledged; delivery is the ledger's."""
         targets = _targets(plan)
         sequence = await self._say(message, reading, source, adapter, targets, _variant(plan, message, source))
+        if message.module is Module.TARIFFS:
+            await self._look_again(reading.name, targets)
         await self._ledger.owed(reading.name)
         log.debug("message.owed", partner=source.id, module=message.module, to=len(targets), sequence=sequence)
         return await self._accepted(reading, http, source)
@@ -347,12 +352,22 @@ class Pipeline:
             await self._index(reading)
         return sequence
 
+    async def _look_again(self, tariff: Name, targets: Sequence[Target]) -> None:
+        """Which of its tariffs a connector shows may hang on any of them: its location is looked at again."""
+        now = int(self._clock().timestamp() * 1000)
+        for location in await self._objects.locations_of_tariff(tariff.owner, tariff.id):
+            for target in targets:
+                await self._objects.owe(target.link, location, now)
+
     async def _index(self, reading: Reading) -> None:
         if reading.name.module is Module.TOKENS:
             former = reading.before.get("contract_id") if reading.before else None
             await self._objects.index_token(reading.name, reading.canonical["contract_id"], former)
         elif reading.name.module is Module.SESSIONS:
             await self._objects.index_session(reading.name, reading.canonical["cdr_token"]["contract_id"])
+        elif reading.name.module is Module.LOCATIONS:
+            named = {id for plug in connectors_of(reading.canonical) for id in plug.get("tariff_ids") or ()}
+            await self._objects.index_location(reading.name, named)
 
     async def _accepted(self, reading: Reading, http: HttpRequest, source: Link) -> Answer:
         created = reading.before is None and reading.canonical is not None
@@ -419,9 +434,9 @@ class Pipeline:
         before, _ = await self._lookup.through(
             lambda c: adapter.down(reading.kind, reading.before, c), crossing, directory, facts
         )
-        changes = adapter.changes(
-            reading.kind, whole.ref, before.data, after.data, reading.touched, link.dialect.policy
-        )
+        named = self._adapters[source.dialect.version].touched(reading.kind, reading.touched, up=True)
+        touched = adapter.touched(reading.kind, named, up=False)
+        changes = adapter.changes(reading.kind, whole.ref, before.data, after.data, touched, link.dialect.policy)
         return await self._send_changes(changes, whole, source, link, adapter)
 
     async def _send_changes(
@@ -467,63 +482,70 @@ class Pipeline:
     # Authorize --------------------------------------------------------------------------------------------------------
 
     async def _authorize(self, message: Message, source: Link, directory: Directory, adapter: Adapter) -> Answer:
-        """A question to the token's eMSP, answered live. Spec: 2.2.1 ``mod_tokens`` 12.2.1.2, 2.1.1 2.2.2."""
+        """A question to the token's eMSP, answered live. Spec: 2.2.1 ``mod_tokens`` 12.2.1.2, 2.1.1 2.2.2.
+
+        Goes on without the store: only what would have been known of the token is missing then.
+        """
         known = await self._known_token(message)
         announced = known.source if known is not None and known.source in directory else None
         plan = _decided(route(message, source, directory, announced))
         if not isinstance(plan, Forward):
             raise UnknownToken("nobody here knows this token")
-        link = directory[plan.target.link]
-        target = self._adapters[link.dialect.version]
-        token = self._codec.loads(known.canonical) if known else None
-        declare(token.get("contract_id") if token else None)
+        link, party = directory[plan.target.link], plan.target.party
+        token = self._token_of(known, party) or {"uid": message.ref.id, "type": message.ref.type}
+        declare(token.get("contract_id"))
+        question = _onward(message, plan.target, None)
+        question = question.evolve(ref=evolve(question.ref, owner=party, type=token["type"], id=token["uid"]))
 
         references = None
-        outgoing = _onward(message, plan.target, None)
         if message.body is not None:
-            asked_for, facts = await self._lookup.through(
-                lambda c: adapter.up(Kind.LOCATION_REFERENCES, message.body.data if message.body else None, c),
-                _crossing(message, source), directory,
-            )  # fmt: skip
-            references = asked_for.data
-            lowered, _ = await self._lookup.through(
-                lambda c: target.down(Kind.LOCATION_REFERENCES, references, c),
-                _crossing(message, link),
-                directory,
-                facts,
+            up, down = await self._across(Kind.LOCATION_REFERENCES, message.body.data, message, source, link, directory)
+            references = up.data
+            question = question.evolve(
+                body=Document(Kind.LOCATION_REFERENCES, down.data), losses=(*up.losses, *down.losses)
             )
-            outgoing = outgoing.evolve(body=Document(Kind.LOCATION_REFERENCES, lowered.data), losses=asked_for.losses)
-        if token is not None:
-            outgoing = outgoing.evolve(ref=evolve(outgoing.ref, type=token["type"], id=token["uid"]))
-
-        answer = await self._exchange(outgoing, source, link, target, asking=True)
+        answer = await self._exchange(question, source, link, self._adapters[link.dialect.version], asking=True)
         if not answer.good:
             return answer.evolve(data=ABSENT)
         if not isinstance(answer.data, Document):
             raise ReceiverError("the authorization was answered without an AuthorizationInfo")
-        answered = answer.data.data
-        asked = Asked(token=token, references=references)
+        up, down = await self._across(
+            Kind.AUTHORIZATION_INFO, answer.data.data, question, link, source, directory,
+            asked=Asked(token=token, references=references),
+            told=Asked(token=token, references=message.body.data if message.body else None),
+        )  # fmt: skip
+        info = Document(Kind.AUTHORIZATION_INFO, down.data)
+        return answer.evolve(data=info, losses=(*up.losses, *down.losses), http=200)
+
+    async def _across(
+        self, kind: Kind, data: Any, message: Message, here: Link, there: Link, directory: Directory, *,
+        asked: Asked | None = None, told: Asked | None = None,
+    ) -> tuple[Translated, Translated]:  # fmt: skip
+        """What one link said, in the canonical form and in the other link's; what is unknown stays so."""
+        sender, receiver = self._adapters[here.dialect.version], self._adapters[there.dialect.version]
         up, facts = await self._lookup.through(
-            lambda c: target.up(Kind.AUTHORIZATION_INFO, answered, c),
-            _crossing(message, link, owner=plan.target.party, asked=asked), directory,
-        )  # fmt: skip
-        said = evolve(asked, references=message.body.data if message.body else None)
-        down, _ = await self._lookup.through(
-            lambda c: adapter.down(Kind.AUTHORIZATION_INFO, up.data, c),
-            _crossing(message, source, owner=plan.target.party, asked=said), directory, facts,
-        )  # fmt: skip
-        return answer.evolve(
-            data=Document(Kind.AUTHORIZATION_INFO, down.data), losses=(*up.losses, *down.losses), http=200
+            lambda c: sender.up(kind, data, c), _crossing(message, here, asked=asked), directory, without_store=True
         )
+        down, _ = await self._lookup.through(
+            lambda c: receiver.down(kind, up.data, c), _crossing(message, there, asked=told), directory, facts,
+            without_store=True,
+        )  # fmt: skip
+        return up, down
 
     async def _known_token(self, message: Message) -> Said | None:
         try:
-            return await self._token(message.ref.id, message.ref.type)
-        except NotDurable:
-            # Redis is away: an addressed question can still be asked.
+            async with asyncio.timeout(_LOOK_S):
+                return await self._token(message.ref.id, message.ref.type)
+        except (NotDurable, TimeoutError) as error:
+            # Without the store an addressed question can still be asked; who announced the token can't be told.
             if message.receiver is None:
-                raise
+                raise NotDurable("who announced this token can't be looked up just now") from error
             return None
+
+    def _token_of(self, known: Said | None, party: Party) -> dict[str, Any] | None:
+        """The token as announced, if this is the party whose it is: uids of several eMSPs may be the same."""
+        token = self._codec.loads(known.canonical) if known is not None else None
+        return token if token is not None and _party(token) == party else None
 
     # Small things -----------------------------------------------------------------------------------------------------
 
@@ -572,11 +594,9 @@ def _onward(message: Message, target: Target, reading: Reading | None) -> Messag
     return message.evolve(receiver=target.party, ref=ref, trace=_hop(message.trace))
 
 
-def _crossing(
-    message: Message, link: Link, *, owner: Any = None, asked: Asked | None = None
-) -> Callable[[Facts], Crossing]:
+def _crossing(message: Message, link: Link, *, asked: Asked | None = None) -> Callable[[Facts], Crossing]:
     """How a translation on this link's side sees the message. The peer is the side of it that isn't the owner."""
-    owner = owner or message.ref.owner
+    owner = message.ref.owner
     peer = message.receiver if message.sender == owner else message.sender
     return lambda facts: Crossing(
         facts=facts, policy=link.dialect.policy, owner=owner, peer=peer or message.receiver, asked=asked

@@ -18,6 +18,7 @@ from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Ref
 from gateway.model.modules import Kind, Module, Side
 from gateway.model.names import CdrEntry, CdrState, Due, Name, Registered, Said, Sent
 from gateway.model.peer import PeerCredentials as PeerCredentials
+from gateway.model.party import Party
 from gateway.model.policy import Policy
 from gateway.model.tables import MapTable
 
@@ -59,6 +60,13 @@ class Adapter(Protocol):
 
         Raises:
             Withheld: this version has no such object.
+        """
+
+    def touched(self, kind: Kind, names: frozenset[str], *, up: bool) -> frozenset[str]:
+        """The top-level fields on the other side whose value may change when these do.
+
+        Args:
+            names: of this version's object (up), or of the canonical one's (down).
         """
 
     def merge(self, kind: Kind, stored: Any, ref: Ref, fragment: Any, policy: Policy) -> Any:
@@ -200,6 +208,15 @@ class Objects(Protocol):
 
     async def index_session(self, name: Name, contract_id: str) -> None:
         """Find the session by the contract that is charging."""
+
+    async def index_location(self, name: Name, tariff_ids: Collection[str]) -> None:
+        """Find the location by the tariffs that its connectors name."""
+
+    async def locations_of_tariff(self, owner: Party, tariff_id: str) -> list[Name]:
+        """Locations that name a tariff, or once did."""
+
+    async def owe(self, link: str, name: Name, at_ms: int) -> int:
+        """A new reason to look at the object for this link."""
 
     async def tokens_of_contract(self, contract_id: str) -> list[Name]:
         """Tokens of a contract."""

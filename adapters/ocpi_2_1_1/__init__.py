@@ -83,6 +83,9 @@ class Ocpi211:
     def explain(self, kind: Kind | None = None) -> tuple[MapTable, ...]:
         return tuple(maps.tables(kind))
 
+    def touched(self, kind: Kind, names: frozenset[str], *, up: bool) -> frozenset[str]:
+        return maps.touched(kind, names, up=up)
+
     def merge(self, kind: Kind, stored: Any, ref: Ref, fragment: Any, policy: Policy) -> Any:
         return changes.merge(_PATCH_RULES, kind, stored, ref, fragment, policy)
 

@@ -61,6 +61,9 @@ class Ocpi221:
     def explain(self, kind: Kind | None = None) -> tuple[MapTable, ...]:
         return ()
 
+    def touched(self, kind: Kind, names: frozenset[str], *, up: bool) -> frozenset[str]:
+        return names  # the canonical form is this version's
+
     def merge(self, kind: Kind, stored: Any, ref: Ref, fragment: Any, policy: Policy) -> Any:
         return changes.merge(_PATCH_RULES, kind, stored, ref, fragment, policy)
 

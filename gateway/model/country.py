@@ -24,7 +24,7 @@ def alpha_2(code: str) -> str | None:
     identified by its spelling, not by its country.
     """
     if not code.isascii():
-        return None  # upper() would make IE of "ıe"
+        return None  # upper() would make a plain I of a dotless one
     code = code.upper()
     if len(code) == 2 and code.isalpha():
         return _ALPHA_2_ALIASES.get(code, code)

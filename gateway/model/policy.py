@@ -1,4 +1,3 @@
-# ruff: noqa: RUF009 - `switch` makes an attrs field; it is no default
 """The switches of a link: one frozen value, one row per switch, read by the maps and the pipeline.
 
 A policy is what a link wants done where a version can't say something, or where peers differ; a quirk is a habit on

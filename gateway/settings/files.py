@@ -1,4 +1,3 @@
-# ruff: noqa: RUF009 - `key` makes an attrs field; it is no default
 """The keys of every file, one class per table: the whole grammar, with what this build acts on.
 
 ``acted=False`` and ``later=`` mark what is known and not acted on yet; using it is a mistake that says so. To make one

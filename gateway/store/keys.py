@@ -29,6 +29,7 @@ og:cred:digest              hash   a credentials token that opens a link: value,
 og:credkey                  string the key of the digests
 og:contract:id              set    names of the tokens of a contract
 og:charged:id               set    names of the sessions of a contract, for 90 days after the last of them
+og:priced:owner:tariff      set    names of the locations that have named a tariff
 og:uid:uid                  set    names of the tokens with a uid, whatever their type and owner
 og:cb:id                    string what a callback, or the URL of a CDR, stands for
 og:wake                     channel links that are owed something as of now
@@ -44,6 +45,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from gateway.model.names import Name, encode, fold
+from gateway.model.party import Party
 
 # In hashes whose fields are names or links: the field that is neither. ``encode`` never yields it.
 COUNTER = "#"
@@ -109,6 +111,9 @@ class Keys:
 
     def sessions(self, contract_id: str) -> str:
         return f"{self.prefix}:charged:{encode(fold(contract_id))}"
+
+    def priced(self, owner: Party, tariff_id: str) -> str:
+        return f"{self.prefix}:priced:{encode(str(owner))}:{encode(fold(tariff_id))}"
 
     def uid(self, uid: str) -> str:
         return f"{self.prefix}:uid:{encode(fold(uid))}"

@@ -11,13 +11,14 @@ variants share one sequence, so that "nothing has changed since I looked" covers
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from attrs import define
 
 from gateway.model.modules import Module
 from gateway.model.names import Moved, Name, Said, decode, encode
+from gateway.model.party import Party
 from gateway.store.connection import Connection, mark
 from gateway.store.keys import COUNTER, owner_of
 
@@ -160,6 +161,25 @@ class Objects(Connection):
     async def sessions_of_contract(self, contract_id: str) -> list[Name]:
         """The sessions of a contract within 90 days. Raises NotDurable when Redis is away."""
         return await self._names(self.keys.sessions(contract_id))
+
+    async def index_location(self, name: Name, tariff_ids: Collection[str]) -> None:
+        """The location can be found by the tariffs that its connectors name.
+
+        It stays when it names them no longer: whoever finds it looks at what it names now. Safe to repeat.
+
+        Raises:
+            NotDurable: Redis is away.
+        """
+        if not tariff_ids:
+            return
+        async with self.durable(), self.client.pipeline(transaction=False) as pipe:
+            for tariff_id in tariff_ids:
+                pipe.sadd(self.keys.priced(name.owner, tariff_id), name.text)
+            await pipe.execute()
+
+    async def locations_of_tariff(self, owner: Party, tariff_id: str) -> list[Name]:
+        """The locations that name a tariff, or once did. Raises NotDurable when Redis is away."""
+        return await self._names(self.keys.priced(owner, tariff_id))
 
     async def tokens_by_uid(self, uid: str) -> list[Name]:
         """The tokens with this uid, of every type and owner. Raises NotDurable when Redis is away."""

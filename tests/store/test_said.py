@@ -128,7 +128,7 @@ async def test_a_token_is_found_by_contract_and_by_uid(store: Store) -> None:
 
 
 async def test_sessions_are_found_by_the_contract_that_is_charging(store: Store) -> None:
-    """A session is found by its contract in any case, apart from the contract's tokens; a repetition changes nothing."""
+    """A session is found by its contract in any case, apart from the tokens of it; a repetition changes nothing."""
     session = Name(Module.SESSIONS, Party("NL", "EXA"), "S1")
     await store.index_session(session, "DE-ACM-C1")
     await store.index_session(session, "de-acm-c1")
