@@ -73,7 +73,7 @@ class Row(ABC):
 
     Attributes:
         older, newer: the names it is about, on either side; empty where that version has none.
-        loses: what is lost, in words; None: nothing.
+        loses: what is lost, in words that go after "no room for"; None: nothing.
         reads: names of further fields, of either version, that its converters look at: when one of those changes,
             this row's result may change.
     """
@@ -252,7 +252,7 @@ class OneSided(Row):
         yield f"value = source.get({self.name!r})"
         implied = "" if self.implied is None else f" and value != {self.implied!r}"
         yield f"if value is not None and value != []{implied}:"
-        loss = way.bind(Lossy(ABSENT, self.loses), "loss") if self.loses else "ABSENT"
+        loss = way.bind(Lossy(ABSENT, f"no room for {self.loses}"), "loss") if self.loses else "ABSENT"
         if self.judge is not None:
             yield from way.indented(_converted(way, self.judge, (self.name,), unless=loss))
         else:
@@ -513,7 +513,7 @@ def at_most(length: int) -> Converter:
 _OUTCOMES: Final = frozenset({Lossy, Until})
 
 
-def _settle(outcome: Any, crossing: Crossing, path: Path, where: Path) -> Any:
+def settle(outcome: Any, crossing: Crossing, path: Path, where: Path) -> Any:
     """The value inside nested outcomes; its losses and its moment are recorded."""
     while True:
         if isinstance(outcome, Lossy):
@@ -540,7 +540,7 @@ def _drop(withheld: Withheld, crossing: Crossing, losses: int, until: datetime |
 
 def _seconds(text: str, crossing: Crossing, path: Path, name: str) -> str:
     if has_fraction(text):
-        lose(crossing, (*path, name), "the part of a second")
+        lose(crossing, (*path, name), "no room for the part of a second")
     return whole_seconds(text)
 
 
@@ -753,7 +753,7 @@ _RUNTIME: Final = {
     "in_utc": in_utc,
     "says_nothing": says_nothing,
     "seconds": _seconds,
-    "settle": _settle,
+    "settle": settle,
 }
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from attrs import frozen
 
 from gateway.model.errors import InvalidObject
-from gateway.model.message import Headers, Trace
+from gateway.model.message import Headers, Trace, is_plain
 from gateway.model.party import Party
 
 
@@ -56,11 +56,29 @@ FROM: Final = Pair("OCPI-from-country-code", "OCPI-from-party-id")
 
 
 def read_trace(headers: Headers) -> Trace:
-    """The ids of a request, empty where it has none: adapters don't make up ids."""
+    """The ids of a request, empty where it has none: adapters don't make up ids.
+
+    One that no header could carry on counts as none: it would stop the message at the next hop.
+    """
+    request_id, correlation_id = (headers.get(name, "") for name in ("X-Request-ID", "X-Correlation-ID"))
     return Trace(
-        request_id=headers.get("X-Request-ID", ""),
-        correlation_id=headers.get("X-Correlation-ID", ""),
+        request_id=request_id if is_plain(request_id) else "",
+        correlation_id=correlation_id if is_plain(correlation_id) else "",
     )
+
+
+def sent_back(headers: Headers) -> dict[str, str]:
+    """The routing headers of the answer to a request that couldn't be opened: its own, swapped, whoever they name.
+
+    Spec: 2.2.1 ``transport_and_format``, Message Routing: an answer goes from its TO to its FROM.
+    """
+    sender, receiver = ((headers.get(pair.country_code, ""), headers.get(pair.party_id, "")) for pair in (FROM, TO))
+    if not all(map(is_plain, sender)):
+        return {}
+    swapped = dict(zip((TO.country_code, TO.party_id), sender, strict=True))
+    if all(map(is_plain, receiver)):
+        swapped |= zip((FROM.country_code, FROM.party_id), receiver, strict=True)
+    return swapped
 
 
 def write_trace(trace: Trace) -> dict[str, str]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -42,14 +43,14 @@ from gateway.model.errors import (
     UnknownToken,
 )
 from gateway.model.facts import ABSENT, Asked, Crossing, Facts, Loss, Translated, Withheld
-from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Trace
+from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Ref, Trace
 from gateway.model.modules import MODULES, Kind, Module, Verb
 from gateway.model.names import Moved, Name, Said, fold
 from gateway.model.party import Party
 from gateway.model.values import moment, same
 from gateway.ports import Adapter, Change, Codec, Objects, Wire
 from gateway.routing import Broadcast, Forward, Here, Plan, Refuse, Target, route
-from gateway.telemetry import MESSAGES, Crossed, crossed, declare
+from gateway.telemetry import MASK, MESSAGES, Crossed, crossed, declare, declare_object
 
 log = structlog.get_logger()
 
@@ -142,7 +143,9 @@ class Pipeline:
         except Withheld as withheld:
             error = SenderError(withheld.reason, status=withheld.status)
             answer = answer_of(error, hub=source.backend)
-        written = adapter.write_answer(answer, message, source.dialect)
+        if not answer.good and answer.text is not None:
+            answer = answer.evolve(text=MASK.text(answer.text))  # the words may be a peer's
+        written = adapter.write_answer(answer, message, source.dialect, http if message is None else None)
         _told(message, source, answer, error, started)
         if (allow := getattr(error, "allow", ())) and error is not None:
             written = evolve(written, headers={**written.headers, "Allow": ", ".join(allow)})
@@ -221,6 +224,7 @@ class Pipeline:
             lambda crossing: adapter.up(kind, wire, crossing), _crossing(message, source), directory
         )
         name = _name(message, up.data)
+        declare_object(name.module, up.data)
         await self._remember_long_id(name, wire)
         stored = await self._objects.read(name, variant)
         before = self._codec.loads(stored.canonical) if stored is not None and not stored.deleted else None
@@ -248,7 +252,11 @@ class Pipeline:
         else:
             wire = adapter.place(base, message.ref, fragment)
         crossing = _crossing(message, source)
-        up, facts = await self._lookup.through(lambda c: adapter.up(kind, wire, c), crossing, directory)
+        try:
+            up, facts = await self._lookup.through(lambda c: adapter.up(kind, wire, c), crossing, directory)
+        except InvalidObject as error:
+            raise _in_own_body(error, message.ref) from None
+        declare_object(name.module, up.data)
         return Reading(
             name=name, kind=kind, wire=wire, canonical=up.data, before=before, stored=stored, whole=False,
             touched=frozenset(fragment) if message.ref.evse_uid is None else frozenset(), losses=up.losses,
@@ -295,7 +303,6 @@ class Pipeline:
     async def _announcer(self, canonical: Mapping[str, Any], directory: Directory) -> str | None:
         """The link that announced the token of a session or CDR; else the one to the party its token names."""
         token = canonical.get("cdr_token") or {}
-        declare(token.get("uid"), token.get("contract_id"))
         source = await self._source_of_token(token.get("uid", ""), token.get("type"), directory)
         if source is not None:
             return source
@@ -347,6 +354,7 @@ class Pipeline:
             variant,
             deleted,
             correlation=message.trace.correlation_id,
+            receiver=message.receiver,
         )
         if not deleted:
             await self._index(reading)
@@ -616,6 +624,15 @@ def _party(token: Mapping[str, Any]) -> Party | None:
         return Party.of(token["country_code"], token["party_id"])
     except (KeyError, ValueError):
         return None
+
+
+def _in_own_body(error: InvalidObject, ref: Ref) -> InvalidObject:
+    """What is wrong with a piece, by its path in the piece that was sent, not in the location around it."""
+    path = error.path
+    for piece, pieces in ((ref.evse_uid, "evses"), (ref.connector_id, "connectors")):
+        if piece is not None:
+            path = re.sub(rf"^\$\.{pieces}\[\d+\]", "$", path)
+    return InvalidObject(path, error.what)
 
 
 def _older(after: Mapping[str, Any], before: Mapping[str, Any]) -> bool:

@@ -17,8 +17,8 @@ from gateway.model.facts import Crossing, Needs, Translated
 from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Ref
 from gateway.model.modules import Kind, Module, Side
 from gateway.model.names import CdrEntry, CdrState, Due, Name, Registered, Said, Sent
-from gateway.model.peer import PeerCredentials as PeerCredentials
 from gateway.model.party import Party
+from gateway.model.peer import PeerCredentials as PeerCredentials
 from gateway.model.policy import Policy
 from gateway.model.tables import MapTable
 
@@ -121,11 +121,16 @@ class Adapter(Protocol):
             ReceiverError: it isn't an OCPI answer.
         """
 
-    def write_answer(self, answer: Answer, message: Message | None, dialect: Dialect | None) -> HttpAnswer:
+    def write_answer(
+        self, answer: Answer, message: Message | None, dialect: Dialect | None, unopened: HttpRequest | None = None
+    ) -> HttpAnswer:
         """The envelope, statuses and headers for an answer whose data is in this version's wire form.
 
         Statuses this version lacks are mapped. ``message`` and ``dialect`` are None where the request couldn't be
         opened, ``dialect`` alone where the caller isn't known.
+
+        Args:
+            unopened: a request of a functional module that couldn't be opened: who should read its answer is in it.
         """
 
     # Registration -----------------------------------------------------------------------------------------------------
@@ -200,6 +205,7 @@ class Objects(Protocol):
         deleted: bool = False,
         *,
         correlation: str = "",
+        receiver: Party | None = None,
     ) -> int:
         """Write the object and note whom it is owed to, in one step. Raises Moved if ``expect`` is wrong."""
 

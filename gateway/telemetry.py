@@ -13,7 +13,7 @@ import hmac
 import logging
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
@@ -23,6 +23,7 @@ from attrs import asdict, frozen
 from prometheus_client import Counter, Gauge
 
 from gateway.model.facts import Loss
+from gateway.model.modules import Module
 
 log = structlog.get_logger()
 
@@ -97,6 +98,13 @@ def declare(*sensitive: str | None) -> None:
     _sensitive.set(_sensitive.get() | values)
 
 
+def declare_object(module: Module, canonical: Mapping[str, Any]) -> None:
+    """``declare`` what names a token or a contract in an object: in a token itself, in a session's or CDR's."""
+    token = canonical if module is Module.TOKENS else canonical.get("cdr_token")
+    if isinstance(token, Mapping):
+        declare(*(token.get(name) for name in ("uid", "contract_id", "visual_number")))
+
+
 class _OneLine(logging.Filter):
     """aiohttp logs a traceback, with bytes of the offence, for each malformed request: one line, without its bytes."""
 
@@ -126,7 +134,7 @@ def configure(*, level: str = "info", pretty: bool | None = None, stream: Any = 
         structlog.processors.format_exc_info,
         MASK,
     ]
-    renderer = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback) if pretty else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),

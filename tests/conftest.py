@@ -1,15 +1,21 @@
-"""What all tests share: one real redis-server per xdist worker, and a store on it that starts empty."""
+"""What all tests share: one real redis-server per xdist worker, a store on it that starts empty, and worlds to play in.
+
+A world is a gateway with its backend and partners, over real sockets and with files as in life."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest_asyncio
 from redis.asyncio import Redis
 
+from gateway.demo.world import CORE, Cast, World
 from gateway.store.embedded import Embedded, attach_or_start
 from gateway.store.redis import Store
 
@@ -36,3 +42,27 @@ async def store(redis_server: Embedded) -> AsyncIterator[Store]:
     store = Store.connect(redis_server.url)
     yield store
     await store.aclose()
+
+
+@pytest_asyncio.fixture
+async def world(redis_server: Embedded, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[World]]]:
+    """``await world(*partners, backend=...)`` begins a world, everybody registered; it ends with the test.
+
+    In the end nobody may have anything to complain about. A story with a mistake in it looks at the complaints that it
+    caused and clears them.
+    """
+    worlds: list[World] = []
+    async with AsyncExitStack() as stack:
+
+        async def begin(*partners: Cast, backend: Cast = CORE, **options: Any) -> World:
+            folder = tmp_path / str(len(worlds))
+            redis = f'redis: {{url: "{redis_server.url}", prefix: {uuid.uuid4().hex[:12]}}}'
+            worlds.append(
+                await stack.enter_async_context(
+                    World.of(folder, *partners, backend=backend, gateway_yaml=redis, **options)
+                )
+            )
+            return worlds[-1]
+
+        yield begin
+        assert [complaint for world in worlds for complaint in world.complaints] == []

@@ -14,7 +14,7 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from adapters import changes, envelope
-from adapters.headers import FROM, TO, read_trace, write_trace
+from adapters.headers import FROM, TO, read_trace, sent_back, write_trace
 from adapters.ocpi_2_1_1 import credentials, maps
 from adapters.ocpi_2_1_1.statuses import lowered
 from adapters.ocpi_2_1_1.urls import INTERFACES, PATHS, side_of
@@ -136,8 +136,12 @@ class Ocpi211:
     def open_answer(self, http: HttpAnswer, message: Message, dialect: Dialect) -> Answer:
         return envelope.open_answer(http, message, PATHS.of(message), dialect)
 
-    def write_answer(self, answer: Answer, message: Message | None, dialect: Dialect | None) -> HttpAnswer:
+    def write_answer(
+        self, answer: Answer, message: Message | None, dialect: Dialect | None, unopened: HttpRequest | None = None
+    ) -> HttpAnswer:
         headers = write_trace(message.trace) if message is not None else {}
+        if unopened is not None and dialect is not None and dialect.backend:
+            headers |= sent_back(unopened.headers)
         if message is not None and dialect is not None:
             headers |= _routing(dialect, to=message.sender, from_=message.receiver or dialect.ours[0].party)
         return envelope.write_answer(lowered(answer, message), headers)

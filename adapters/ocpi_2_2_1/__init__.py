@@ -11,7 +11,7 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from adapters import changes, envelope
-from adapters.headers import FROM, TO, read_trace, write_trace
+from adapters.headers import FROM, TO, read_trace, sent_back, write_trace
 from adapters.ocpi_2_2_1 import bodies, credentials
 from adapters.ocpi_2_2_1.urls import PATHS
 from adapters.parties import addressee, caller, check_owner, party_of, playing
@@ -117,9 +117,11 @@ class Ocpi221:
     def open_answer(self, http: HttpAnswer, message: Message, dialect: Dialect) -> Answer:
         return envelope.open_answer(http, message, PATHS.of(message), dialect)
 
-    def write_answer(self, answer: Answer, message: Message | None, dialect: Dialect | None) -> HttpAnswer:
+    def write_answer(
+        self, answer: Answer, message: Message | None, dialect: Dialect | None, unopened: HttpRequest | None = None
+    ) -> HttpAnswer:
         if message is None:
-            return envelope.write_answer(answer, {})
+            return envelope.write_answer(answer, sent_back(unopened.headers) if unopened else {})
         ourselves = dialect.ours[0].party if dialect else None
         routing = _routing(message, to=message.sender, from_=message.receiver or ourselves)
         return envelope.write_answer(answer, write_trace(message.trace) | routing)

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
-from adapters.fieldmap import Path, crossed, lose, without_unknown
+from adapters.fieldmap import Path, crossed, lose, settle, without_unknown
+from adapters.units import in_kwh
 from gateway.model.country import alpha_2
 from gateway.model.document import CLASSES, validate
 from gateway.model.facts import UNKNOWN, Crossing, FactKind, Key, Missing, Needs, Translated, Withheld
@@ -27,13 +28,15 @@ _PARTIES_IN: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.RESERVE_NOW: ("token",),
     Kind.CREDENTIALS: ("roles",),
 }
+# Objects with charging periods, and which field of theirs says how much energy that is in kWh.
+_MEASURED: Final[Mapping[Kind, str]] = {Kind.SESSION: "kwh", Kind.CDR: "total_energy"}
 _ADHOC: Final = "adhoc"
 _WHOLESALE: Final = "wholesale"
 _DEFAULT_AUDIENCE: Final = (_WHOLESALE, _ADHOC)
 
 
 def up(kind: Kind, data: Any, crossing: Crossing) -> Translated | Needs:
-    """An object of this version in the canonical form: validated, countries of parties folded to alpha-2.
+    """An object of this version in the canonical form: validated, countries of parties alpha-2, energy in kWh.
 
     Raises:
         InvalidObject: it breaks the specification.
@@ -55,6 +58,10 @@ def _lift(kind: Kind, data: Any, crossing: Crossing, path: Path) -> Any:
     folded = {name: _folded(data[name]) for name in _PARTIES_IN.get(kind, ()) if data.get(name)}
     if any(folded[name] is not data[name] for name in folded):
         data = data | folded
+    if kind in _MEASURED and (periods := data.get("charging_periods")):
+        measured = in_kwh(periods, data[_MEASURED[kind]], crossing.policy)
+        if measured is not periods:
+            data = data | {"charging_periods": settle(measured, crossing, path, ("charging_periods",))}
     return _known(kind, _folded(data) if kind in _OWNED else data, crossing)
 
 

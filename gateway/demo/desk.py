@@ -207,7 +207,9 @@ class Desk:
             self._complain(received, f"Content-Type {received.headers.get('content-type')!r}")
         routing = [name for name in ROUTING if name.lower() in received.headers]
         if self.who.version == OLD:
-            if routing:
+            if self.who.behind_hub and received.module not in _CONFIGURATION:
+                self._check_routing(received)
+            elif routing:
                 self._complain(received, f"{OLD} has no {', '.join(routing)}")
             return
         for name in ("x-request-id", "x-correlation-id"):
@@ -317,7 +319,7 @@ class Desk:
             self._refuse(received, 404, 2000, "CDRs are posted to the endpoint itself")
         self._check_body(received, "CDR")
         cdr = received.body
-        owner = (cdr["country_code"], cdr["party_id"]) if self.who.version == NEW else self._their_party()
+        owner = (cdr["country_code"], cdr["party_id"]) if self.who.version == NEW else self._sending_party(received)
         if not self.counterpart.may_own(owner):
             self._refuse(received, 200, 2001, f"{owner} is no party of theirs")
         key = "/".join((*owner, cdr["id"]))
@@ -423,8 +425,11 @@ class Desk:
             self._refuse(received, 200, 2001, f"{name}: {text!r} is no number")
         return int(text)
 
-    def _their_party(self) -> Party:
-        roles = self.counterpart.roles
+    def _sending_party(self, received: Received) -> Party:
+        """Who posts a CDR, which doesn't say it in 2.1.1: the other end, or whom a hub speaks for."""
+        sender, roles = _routing(received)[0], self.counterpart.roles
+        if self.who.behind_hub and sender:
+            return sender
         return roles[0].party if roles else ("", "")
 
     def _path(self, module: str, side: str = "") -> str:

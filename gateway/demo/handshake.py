@@ -171,7 +171,8 @@ class Handshake:
         if wrong or not isinstance(credentials, dict):
             raise HandshakeFailed(2001, "; ".join(wrong))
         if self.who.version == OLD:
-            return (_role(credentials | {"role": _OPPOSITE[self.who.roles[0].role]}),)
+            theirs = "HUB" if self.who.behind_hub else _OPPOSITE[self.who.roles[0].role]
+            return (_role(credentials | {"role": theirs}),)
         return tuple(_role(role) for role in credentials["roles"])
 
     def _know(self, token: str, versions_url: str, endpoints: dict[Interface, str], roles: tuple[Role, ...]) -> None:

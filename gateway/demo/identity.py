@@ -60,11 +60,16 @@ class Role:
 
 @define
 class Identity:
-    """A platform as it introduces itself: its version, its roles, and where it can be reached once it listens."""
+    """A platform as it introduces itself: its version, its roles, and where it can be reached once it listens.
+
+    ``behind_hub`` is for one on 2.1.1 whose other end is a hub. That version can't say so: its credentials name one
+    party, and the routing headers that hubs use with it are no part of it.
+    """
 
     name: str
     version: str
     roles: tuple[Role, ...]
+    behind_hub: bool = False
     base_url: str = ""
 
     def __attrs_post_init__(self) -> None:

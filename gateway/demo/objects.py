@@ -401,8 +401,10 @@ def _customs(version: str, kind: str, value: dict[str, Any], path: str) -> Itera
     """What the tables say in prose only."""
     if version != OLD:
         return
-    if kind == "Hours" and (value.get("twentyfourseven") is None) == (not value.get("regular_hours")):
-        yield Finding(path, "needs either twentyfourseven or regular_hours")  # 2.1.1 mod_locations 4.13
+    # 2.1.1 mod_locations 4.13: one of the two; its own example says false beside the hours.
+    always = value.get("twentyfourseven") if kind == "Hours" else False
+    if always is not False and bool(always) == bool(value.get("regular_hours")):
+        yield Finding(path, "needs either twentyfourseven or regular_hours")
     if kind in ("Session", "CDR") and isinstance(location := value.get("location"), dict):
         evses = location.get("evses") or []
         connectors = [c for evse in evses if isinstance(evse, dict) for c in evse.get("connectors") or []]

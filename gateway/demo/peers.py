@@ -76,10 +76,14 @@ class Peer:
         also: tuple[Role, ...] = (),
         token_a: str | None = None,
         token_in: str | None = None,
+        behind_hub: bool = False,
         port: int = 0,
     ) -> None:
-        """``token_a`` was given to whoever may register here, ``token_in`` to whoever needn't. Port 0: any free one."""
-        self.who = Identity(name, version, (Role(role, country_code, party_id, business_name), *also))
+        """``token_a`` was given to whoever may register here, ``token_in`` to whoever needn't. Port 0: any free one.
+
+        ``behind_hub``: on 2.1.1, which can't tell, the other end is a hub.
+        """
+        self.who = Identity(name, version, (Role(role, country_code, party_id, business_name), *also), behind_hub)
         self.counterpart = Counterpart()
         self.stored, self.own = Shelf(version), Shelf(version)
         self._journal = Journal(name)

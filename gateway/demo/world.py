@@ -66,6 +66,7 @@ class World:
     partners: Mapping[str, Peer]
     settings: Settings
     _casts: tuple[Cast, ...] = field(factory=tuple)
+    _running: AsyncExitStack = field(factory=AsyncExitStack, kw_only=True)
 
     def __getitem__(self, name: str) -> Peer:
         return self.partners[name]
@@ -98,13 +99,22 @@ class World:
             register: False leaves the handshakes that partners begin to the story.
         """
         async with AsyncExitStack() as stack:
-            peers = {cast.name: await stack.enter_async_context(_peer(cast)) for cast in (backend, *partners)}
+            peers = {backend.name: await stack.enter_async_context(_peer(backend, behind_hub=True))}
+            peers |= {cast.name: await stack.enter_async_context(_peer(cast)) for cast in partners}
             settings = _configure(folder, backend, partners, peers, gateway_yaml)
-            gateway = await stack.enter_async_context(Gateway.running(settings, folder / "data"))
+            running = await stack.enter_async_context(AsyncExitStack())
+            gateway = await running.enter_async_context(Gateway.running(settings, folder / "data"))
             core = peers.pop(backend.name)
-            world = cls(folder, gateway, core, peers, settings, (backend, *partners))
+            world = cls(folder, gateway, core, peers, settings, (backend, *partners), running=running)
             await world._meet(register=register)
             yield world
+
+    async def restart(self) -> None:
+        """Stop the gateway and start it again: the same files, addresses and Redis, and nothing in its memory."""
+        await self._running.aclose()
+        gateway = Gateway.running(self.settings, self.folder / "data")
+        self.gateway = await self._running.enter_async_context(gateway)
+        await self.gateway.up()
 
     async def _meet(self, *, register: bool) -> None:
         await self.gateway.up()
@@ -131,12 +141,13 @@ class World:
                 await changed.wait()
 
 
-def _peer(cast: Cast) -> Peer:
+def _peer(cast: Cast, *, behind_hub: bool = False) -> Peer:
     return Peer(
         cast.name, cast.version, cast.role, cast.country, cast.party, cast.business,
         also=cast.also,
         token_a=f"{cast.name}-token-a" if cast.start == "us" else None,
         token_in=f"{cast.name}-token-to-them" if cast.start == "none" else None,
+        behind_hub=behind_hub,
     )  # fmt: skip
 
 

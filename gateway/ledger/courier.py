@@ -25,8 +25,9 @@ from gateway.model.message import Answer, HttpAnswer, Message, Ref, Trace
 from gateway.model.modules import MODULES, Kind, Module, Side, Verb
 from gateway.model.names import CdrEntry, CdrState, Due, Name, Said, Sent
 from gateway.model.party import Party
+from gateway.model.values import moment
 from gateway.ports import Adapter, Codec, Owed, Wire
-from gateway.telemetry import PARKED, Crossed, crossed, declare
+from gateway.telemetry import PARKED, Crossed, crossed, declare_object
 
 log = structlog.get_logger()
 
@@ -337,9 +338,10 @@ class Courier:
     async def _hide(self, errand: _Errand, due: Due, sent: Sent) -> None:
         """A location that may no longer be shown: OCPI deletes none, so all its EVSEs become REMOVED."""
         shown = self._codec.loads(sent.wire)
-        now = f"{self._clock():%Y-%m-%dT%H:%M:%SZ}"
-        evses = [{**evse, "status": "REMOVED", "last_updated": now} for evse in shown.get("evses") or ()]
-        hidden = {**shown, "evses": evses, "last_updated": now}
+        # Not before what they have, whatever the owner's clock says: they would take it for old.
+        stamp = f"{max(self._clock(), moment(shown['last_updated'])):%Y-%m-%dT%H:%M:%SZ}"
+        evses = [{**evse, "status": "REMOVED", "last_updated": stamp} for evse in shown.get("evses") or ()]
+        hidden = {**shown, "evses": evses, "last_updated": stamp}
         attempt = await self._send(errand, [errand.put(hidden)], hidden)
         await self._ended(errand, due, attempt, hidden, None)
 
@@ -432,13 +434,14 @@ class Courier:
     def _message(self, link: Link, name: Name, said: Said) -> Message:
         """The push of an object: from its owner, to the party on the other side that it concerns."""
         receiver = link.their_party(supply=receiver_is_supply(name.module, Side.RECEIVER))
-        if name.module is Module.TOKENS:
-            declare(said.id, self._codec.loads(said.canonical).get("contract_id"))
-        elif name.module in (Module.SESSIONS, Module.CDRS):
-            token = self._codec.loads(said.canonical).get("cdr_token") or {}
-            declare(token.get("uid"), token.get("contract_id"))
+        canonical = self._codec.loads(said.canonical)
+        declare_object(name.module, canonical)
+        if name.module in (Module.SESSIONS, Module.CDRS):
+            token = canonical.get("cdr_token") or {}
             concerned = Party(token.get("country_code", ""), token.get("party_id", ""))
             receiver = concerned if link.dialect.speaks_for(concerned) else receiver
+        if said.receiver is not None and link.dialect.speaks_for(said.receiver):
+            receiver = said.receiver  # addressed; the hub's own party, of a broadcast, is nobody's here
         return Message(
             module=name.module,
             verb=Verb.PUT,

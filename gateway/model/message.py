@@ -39,6 +39,11 @@ class Headers(Mapping[str, str]):
         return f"Headers({list(self)})"  # names only: values hold tokens
 
 
+def is_plain(value: str) -> bool:
+    """Whether a value may go out in a header as it came in: printable ASCII, at least one character, at most 255."""
+    return 0 < len(value) <= 255 and value.isascii() and value.isprintable()
+
+
 def _as_headers(headers: Mapping[str, str]) -> Headers:
     return headers if isinstance(headers, Headers) else Headers(headers)
 

@@ -105,6 +105,7 @@ class Said:
         deleted: the owner deleted it; ``canonical`` and ``wire`` are what it was.
         at: when it was received, in milliseconds since 1970.
         correlation: the correlation id of the message that said it; its deliveries carry it on.
+        receiver: the party that it was addressed to, if any: of several on one link the one that is meant.
     """
 
     id: str
@@ -116,6 +117,7 @@ class Said:
     deleted: bool
     at: int
     correlation: str = ""
+    receiver: Party | None = None
 
 
 @frozen(kw_only=True)
@@ -171,7 +173,6 @@ class CdrState(StrEnum):
     IN_DOUBT = "in_doubt"  # bytes were sent and no valid answer came
     HELD = "held"  # can't be said to this receiver
     REFUSED = "refused"  # the receiver said no
-    DEAD = "dead"  # a person gave it up
     DELIVERED = "delivered"  # the receiver has it
 
 

@@ -270,7 +270,7 @@ class Authorize(Placed):
         "whether the eMSP decides first", default=AuthorizeMode.REALTIME, later=(AuthorizeMode.CACHE_FIRST,)
     )
     timeout: timedelta = key("the whole budget of one authorization", default=timedelta(seconds=2), check=positive)
-    on_timeout: OnTimeout = key("what decides when no answer came in time", default=OnTimeout.CACHED)
+    on_timeout: OnTimeout = key("what decides when no answer came in time", default=OnTimeout.CACHED, acted=False)
     cache_max_age: timedelta = key(
         "how old a cached token may be", default=timedelta(hours=24), acted=False, check=positive
     )

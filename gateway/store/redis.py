@@ -32,6 +32,9 @@ from gateway.store.said import Objects
 _FIRST_LOOK: Final = 0.005
 _LONGEST_LOOK: Final = 0.05
 
+# A lane belongs to a process that lives: its holder says so again in time, and a killed one holds nobody up for long.
+_LEASE_MS: Final = 1500
+
 
 @define(eq=False)
 class Store(Objects, Owed, Registrations):
@@ -111,16 +114,26 @@ class Store(Objects, Owed, Registrations):
         key, who = self.keys.lane(link, name), secrets.token_hex(8)
         deadline = time.monotonic() + ms / 1000
         pause = _FIRST_LOOK
-        while not await self._enter(key, who, ms):
+        while not await self._enter(key, who, min(ms, _LEASE_MS)):
             if time.monotonic() + pause > deadline:
                 raise ReceiverTimeout("an earlier exchange about this object hasn't ended yet")
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_LOOK)
+        keeping = asyncio.create_task(self._keep(key, who, ms))
         try:
             yield
         finally:
+            keeping.cancel()
             with suppress(NotDurable):  # it ends by itself, and what was done in it is done
                 await self.run("unlock", [key], who)
+
+    async def _keep(self, key: str, who: str, ms: int) -> None:
+        """Extends the lease of a lane, until its time is up."""
+        ends = time.monotonic() + ms / 1000
+        while (left := int((ends - time.monotonic()) * 1000)) > 0:
+            await asyncio.sleep(_LEASE_MS / 3000)
+            with suppress(NotDurable):
+                await self.run("keep", [key], who, min(left, _LEASE_MS))
 
     async def _enter(self, key: str, who: str, ms: int) -> bool:
         # SET and GET rather than SET alone: a repeated SET NX would find the lane taken, by ourselves.

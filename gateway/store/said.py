@@ -22,7 +22,8 @@ from gateway.model.party import Party
 from gateway.store.connection import Connection, mark
 from gateway.store.keys import COUNTER, owner_of
 
-_FIELDS: Final = ("id", "canonical", "wire", "version", "source", "deleted", "at", "correlation")
+_FIELDS: Final = ("id", "canonical", "wire", "version", "source", "deleted", "at", "correlation", "receiver")
+_DELETED: Final = _FIELDS.index("deleted")
 # A CDR comes within this time after its session, or its session isn't looked for. Seconds.
 _SESSION_KEPT: Final = 90 * 24 * 3600
 _WITH_VARIANTS: Final = frozenset({Module.LOCATIONS, Module.TARIFFS})
@@ -57,7 +58,8 @@ class Objects(Connection):
             sequence, *record = next(answers)
             if link is not None and name.module in _WITH_VARIANTS:
                 variant = next(answers)
-                record = variant if variant[0] is not None else record
+                ended = variant[_DELETED] == b"1" and record[0] is not None
+                record = variant if variant[0] is not None and not ended else record
             found.append(_said(record, int(sequence or 0)))
         return found
 
@@ -74,10 +76,12 @@ class Objects(Connection):
         deleted: bool = False,
         *,
         correlation: str = "",
+        receiver: Party | None = None,
     ) -> int:
         """The object is written, and whom it is owed to noted, in one step. When this returns, it may be acknowledged.
 
-        A deleted general object stays, marked; a deleted variant goes, and the general object shows again.
+        A deleted general object stays, marked; a deleted variant goes, and the general object shows again. One without
+        a general object behind it stays, marked, for as long as there is none.
 
         Args:
             canonical: the canonical document, bytes of JSON.
@@ -88,6 +92,7 @@ class Objects(Connection):
             owed: links that must hear of it. ``spread`` must follow.
             variant: the only link this is meant for; locations and tariffs only.
             correlation: the correlation id of the message.
+            receiver: the party that it was addressed to.
 
         Returns:
             The new sequence.
@@ -100,7 +105,7 @@ class Objects(Connection):
             raise ValueError(f"{name.module} have no variants")
         now = self.now()
         record: tuple[str | bytes | int, ...]
-        record = (name.id, canonical, wire, version, source, int(deleted), now, correlation)
+        record = (name.id, canonical, wire, version, source, int(deleted), now, correlation, str(receiver or ""))
         fields: list[str | bytes | int] = []
         for place, label in enumerate(_FIELDS):
             fields += [label, record[place]]
@@ -196,7 +201,7 @@ class Objects(Connection):
 
 
 def _said(record: Sequence[Any], sequence: int) -> Said | None:
-    id, canonical, wire, version, source, deleted, at, correlation = record
+    id, canonical, wire, version, source, deleted, at, correlation, receiver = record
     if at is None:
         return None
     return Said(
@@ -209,4 +214,5 @@ def _said(record: Sequence[Any], sequence: int) -> Said | None:
         deleted=deleted == b"1",
         at=int(at),
         correlation=(correlation or b"").decode(),
+        receiver=Party.parse(receiver.decode()) if receiver else None,
     )

@@ -23,7 +23,6 @@ import asyncio
 import errno
 import socket
 import ssl
-import zlib
 from contextvars import ContextVar
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from types import TracebackType
@@ -39,6 +38,7 @@ from gateway.model.errors import BadJson, NotConnected, ReceiverError, ReceiverT
 from gateway.model.facts import ABSENT
 from gateway.model.message import Headers, HttpAnswer, HttpRequest
 from gateway.model.urls import split
+from gateway.web.coding import inflated
 from gateway.web.json import dumps, loads
 
 CONNECT_TIMEOUT: Final = 3.0
@@ -50,7 +50,6 @@ ANSWER_CAP: Final = 8 * 1024 * 1024
 _KEEP_ALIVE: Final = 15.0  # seconds; below what servers and the balancers before them usually allow
 _NAMES_KNOWN_FOR: Final = 30  # seconds that a resolved name is remembered
 _NAT64: Final = IPv6Network("64:ff9b::/96")
-_CODINGS: Final = {"": 0, "identity": 0, "gzip": 31, "x-gzip": 31, "deflate": 15}  # name -> window bits of zlib
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -275,11 +274,11 @@ def _answer(response: aiohttp.ClientResponse, raw: bytes, cap: int) -> HttpAnswe
     headers = Headers({name: ", ".join(response.headers.getall(name)) for name in response.headers})
     body: Any = ABSENT
     try:
-        inflated = _inflated(raw, headers.get("Content-Encoding", ""), cap)
-        if len(inflated) > cap:
+        plain = inflated(raw, headers.get("Content-Encoding", ""), cap)
+        if len(plain) > cap:
             raise _too_large(response.status, cap)
-        if inflated:
-            body = loads(inflated)
+        if plain:
+            body = loads(plain)
     except BadJson as error:
         _log.warning("answer_unreadable", http_status=response.status, reason=error.message)
     return HttpAnswer(status=response.status, headers=headers, body=body)
@@ -287,31 +286,3 @@ def _answer(response: aiohttp.ClientResponse, raw: bytes, cap: int) -> HttpAnswe
 
 def _too_large(status: int, cap: int) -> ReceiverError:
     return ReceiverError(f"an answer of more than {cap} bytes (HTTP {status})")
-
-
-def _inflated(raw: bytes, coding: str, cap: int) -> bytes:
-    """The body without its content coding; one byte more than the cap when there is more.
-
-    Raises:
-        BadJson: a coding that we didn't ask for, or compressed bytes that are broken, cut off or followed by others.
-    """
-    bits = _CODINGS.get(coding.strip().lower())
-    if bits is None:
-        raise BadJson("a content coding other than gzip and deflate")
-    if not bits or not raw:
-        return raw
-    if bits == 15 and not _has_zlib_header(raw):
-        bits = -15
-    inflater = zlib.decompressobj(bits)
-    try:
-        inflated = inflater.decompress(raw, cap + 1)
-    except zlib.error:
-        raise BadJson("compressed bytes that are broken") from None
-    if len(inflated) <= cap and (not inflater.eof or inflater.unused_data):
-        raise BadJson("compressed bytes that are cut off, or followed by others")
-    return inflated
-
-
-def _has_zlib_header(raw: bytes) -> bool:
-    """Whether ``deflate`` is meant as the standard says (RFC 1950) or bare (RFC 1951), as some servers send it."""
-    return raw[0] & 0x0F == 8 and int.from_bytes(raw[:2], "big") % 31 == 0

@@ -90,7 +90,7 @@ def authorization(token: str, encoding: str) -> str:
     return f"Token {token}"
 
 
-def candidates(headers: Sequence[str], accepted: Sequence[str] = ("base64", "raw")) -> tuple[tuple[str, str], ...]:
+def candidates(headers: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """The tokens that the Authorization headers of a request may mean, each with its form.
 
     Raises:
@@ -104,12 +104,9 @@ def candidates(headers: Sequence[str], accepted: Sequence[str] = ("base64", "raw
         raise Unauthorized("no valid credentials token")
     if not presented:
         raise Unauthorized("no valid credentials token")
-    found = []
-    if "base64" in accepted and (decoded := _decoded(presented)):
-        found.append((decoded, "base64"))
-    if "raw" in accepted:
-        found.append((presented, "raw"))
-    return tuple(found)
+    raw = (presented, "raw")
+    decoded = _decoded(presented)
+    return ((decoded, "base64"), raw) if decoded else (raw,)
 
 
 def _decoded(presented: str) -> str | None:

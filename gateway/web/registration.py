@@ -86,6 +86,7 @@ class Registrar:
         self._doorkeeper = doorkeeper
         self._outbound = outbound
         self._busy: set[str] = set()
+        self._waiting: dict[str, asyncio.Event] = {}
 
     # They call --------------------------------------------------------------------------------------------------------
 
@@ -187,9 +188,13 @@ class Registrar:
     # We call ----------------------------------------------------------------------------------------------------------
 
     async def keep_registered(self, link: str) -> None:
-        """Register or discover until it is done, with back-off from 5 s to 5 min. For ``start: us`` and ``none``."""
+        """Register or discover until it is done, with back-off from 5 s to 5 min. For ``start: us`` and ``none``.
+
+        With static tokens the endpoints are discovered again at each start: nobody would tell us of new ones.
+        """
         pause = _FIRST_PAUSE_S
-        while self._links.registration(link).standing is not Standing.REGISTERED:
+        static = self._links.settings[link].registration.start == "none"
+        while static or self._links.registration(link).standing is not Standing.REGISTERED:
             try:
                 await self.register(link)
                 return
@@ -198,8 +203,23 @@ class Registrar:
                     "partner.registration_failed", partner=link, status=error.status, reason=error.message,
                     again_in_s=round(pause), todo="compare versions_url and token_out with what the partner gave you",
                 )  # fmt: skip
-            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 (spread, not secret)
+            await self._wait(link, pause * random.uniform(0.8, 1.2))  # noqa: S311 (spread, not secret)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    def nudge(self, link: str) -> None:
+        """It has just called us, so it is there: try at once, if we are waiting to."""
+        if waiting := self._waiting.get(link):
+            waiting.set()
+
+    async def _wait(self, link: str, seconds: float) -> None:
+        nudged = self._waiting[link] = asyncio.Event()
+        try:
+            async with asyncio.timeout(seconds):
+                await nudged.wait()
+        except TimeoutError:
+            pass
+        finally:
+            del self._waiting[link]
 
     async def register(self, link: str) -> None:
         """One attempt: the handshake of ``start: us``, the discovery of ``start: none``.

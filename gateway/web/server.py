@@ -8,12 +8,13 @@ or to the pipeline. Every answer has an envelope, this module's own 404s and 413
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, web, web_response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway.model.errors import (
@@ -28,13 +29,14 @@ from gateway.model.errors import (
     Unauthorized,
 )
 from gateway.model.facts import ABSENT
-from gateway.model.message import Answer, Headers, HttpRequest
+from gateway.model.message import Answer, Headers, HttpRequest, is_plain
 from gateway.model.modules import Verb
 from gateway.pipeline import Pipeline
 from gateway.ports import Adapter
 from gateway.registered import Links
 from gateway.telemetry import STORE_UP
 from gateway.web.answers import refuse, respond
+from gateway.web.coding import inflated
 from gateway.web.identity import Caller, Doorkeeper, Scope
 from gateway.web.json import loads
 from gateway.web.registration import Registrar
@@ -44,8 +46,14 @@ log = structlog.get_logger()
 BODY_CAP: Final = 4 * 1024 * 1024
 """Bytes of a request's body, inflated: the largest Location there is, several times over."""
 
-_BODY_S: Final = 10.0
+BODY_S: Final = 10.0
 """Seconds in which a body must have arrived: a stalled one would hold its connection for ever."""
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+# What an attacker looks up first is the version in the Server header. It stands on aiohttp's own answers too, which no
+# middleware sees, and this is where they take it from.
+web_response.SERVER_SOFTWARE = "ocpi-gateway"  # type: ignore[attr-defined]  # imported there, not declared
 
 _SEGMENTS: Final = 12
 _ECHOED: Final = ("X-Request-ID", "X-Correlation-ID")
@@ -73,20 +81,39 @@ class OcpiServer:
 
     def app(self) -> web.Application:
         """The aiohttp application of the OCPI listener."""
-        app = web.Application(client_max_size=BODY_CAP, middlewares=[_hide_server])
-        app.router.add_route("*", "/{tail:.*}", self._handle)
+        app = web.Application(client_max_size=BODY_CAP, middlewares=[self._enveloped])
+        # Every path, also one with a line break in it, which a dot wouldn't match.
+        app.router.add_route("*", r"/{tail:[\s\S]*}", self._handle, expect_handler=self._expected)
         return app
 
     async def _handle(self, request: web.Request) -> web.Response:
         response = await self._answered(request)
         for name in _ECHOED:
             # 2.2.1 transport_and_format, Unique message IDs: on every answer, the configuration modules' too.
-            if name not in response.headers and _plain(value := request.headers.get(name, "")):
+            if name not in response.headers and is_plain(value := request.headers.get(name, "")):
                 response.headers[name] = value
         return response
 
+    @web.middleware
+    async def _enveloped(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """What isn't a path at all (``OPTIONS *``, ``CONNECT``) never comes to ``_handle``; aiohttp says why."""
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            return self._refused(request, SenderError(error.reason, http=error.status), self._newest, None)
+
+    async def _expected(self, request: web.Request) -> web.StreamResponse | None:
+        """Whoever waits for a go-ahead before sending the body gets it. RFC 9110 10.1.1 knows no other expectation."""
+        if request.headers["Expect"].lower() != "100-continue":
+            return self._refused(request, SenderError("unknown expectation", http=417), self._newest, None)
+        if request.version >= HttpVersion11:
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0  # the answer hasn't begun
+        return None
+
     async def _answered(self, request: web.Request) -> web.Response:
         structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(correlation_id=_correlation_id(request))
         adapter = self._newest
         caller: Caller | None = None
         try:
@@ -94,9 +121,10 @@ class OcpiServer:
             if segments[:1] != ("ocpi",):
                 raise NotFound("nothing is served here; OCPI is under /ocpi/versions")
             adapter = self._adapters.get(segments[1] if len(segments) > 1 else "", self._newest)
-            caller = await self._doorkeeper.admit(request.headers.getall("Authorization", []))
+            caller = await self._admit(request)
             _check_single(request)
             await self._registrar.used(caller)
+            self._registrar.nudge(caller.link)
             return await self._serve(request, segments[1:], caller)
         except GatewayError as error:
             return self._refused(request, error, adapter, caller)
@@ -104,6 +132,13 @@ class OcpiServer:
             # Not one of ours: a bug. The caller gets an envelope all the same; the log gets the whole story.
             log.exception("request.crashed", partner=caller.link if caller else None, error=type(error).__name__)
             return refuse(ReceiverError("internal error; it is in the gateway's log"), adapter)
+
+    async def _admit(self, request: web.Request) -> Caller:
+        """Who is calling, if its token came in a form that its link takes (``auth.accept_encodings``)."""
+        caller = await self._doorkeeper.admit(request.headers.getall("Authorization", []))
+        if caller.form not in self._links.directory[caller.link].dialect.policy.auth_accept_encodings:
+            raise Unauthorized("no valid credentials token")
+        return caller
 
     async def _serve(self, request: web.Request, path: tuple[str, ...], caller: Caller) -> web.Response:
         if path == ("versions",):
@@ -163,15 +198,20 @@ class OcpiServer:
             TooLarge, BadJson, SenderError: over the cap, unreadable, too slow.
         """
         try:
-            async with asyncio.timeout(_BODY_S):
+            if (request.content_length or 0) > BODY_CAP:
+                raise _too_large()  # without waiting for it
+            async with asyncio.timeout(BODY_S):
                 raw = await request.read()
         except TimeoutError:
-            raise SenderError(f"the body didn't arrive within {_BODY_S:g} s", http=408) from None
+            raise SenderError(f"the body didn't arrive within {BODY_S:g} s", http=408) from None
         except web.HTTPRequestEntityTooLarge:
-            raise TooLarge(f"a body of more than {BODY_CAP} bytes") from None
-        except (web.HTTPException, ValueError, OSError) as error:
+            raise _too_large() from None
+        except (web.RequestPayloadError, ValueError, OSError) as error:
             raise BadJson(f"the body can't be read ({type(error).__name__})") from None
-        return loads(raw) if raw else ABSENT
+        body = inflated(raw, request.headers.get("Content-Encoding", ""), BODY_CAP)
+        if len(body) > BODY_CAP:
+            raise _too_large()
+        return loads(body) if body else ABSENT
 
 
 def path_segments(raw_path: str) -> tuple[str, ...]:
@@ -195,8 +235,14 @@ def path_segments(raw_path: str) -> tuple[str, ...]:
     return tuple(segments)
 
 
-def _plain(value: str) -> bool:
-    return 0 < len(value) <= 255 and value.isascii() and value.isprintable()
+def _correlation_id(request: web.Request) -> str:
+    """What the lines about this request have in common: the caller's own id, or one of ours."""
+    given = request.headers.get("X-Correlation-ID", "")
+    return given if is_plain(given) else str(uuid.uuid4())
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"a body of more than {BODY_CAP} bytes")
 
 
 def _check_method(request: web.Request, *allowed: Verb) -> Verb:
@@ -218,15 +264,6 @@ def _single_query(request: web.Request) -> dict[str, str]:
         if query.setdefault(name, value) != value:
             raise BadJson(f"the query parameter {name[:40]} is repeated")
     return query
-
-
-@web.middleware
-async def _hide_server(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    response = await handler(request)
-    response.headers["Server"] = "ocpi-gateway"
-    return response
 
 
 class Health:
@@ -266,7 +303,7 @@ def admin_app(health: Health) -> web.Application:
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    app = web.Application(middlewares=[_hide_server])
+    app = web.Application()
     app.router.add_get("/live", live)
     app.router.add_get("/ready", ready)
     app.router.add_get("/metrics", metrics)

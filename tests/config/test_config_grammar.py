@@ -77,7 +77,7 @@ def test_every_key_of_a_partner_is_read(folder: Folder) -> None:
     our_party: {role: CPO, country_code: NL, party_id: EXA}
     modules: {locations: push, tariffs: off, sessions: {push: true}, tokens: accept}
     country_code: alpha-3
-    authorize: {mode: realtime, timeout: 1500ms, on_timeout: deny}
+    authorize: {mode: realtime, timeout: 1500ms}
     limits: {in_flight: 9}
     allow_private: true
     our_url: https://other.example.com
@@ -88,7 +88,6 @@ def test_every_key_of_a_partner_is_read(folder: Folder) -> None:
     assert partner.name == "Acme Mobility"
     assert partner.country_code == "alpha-3"
     assert partner.authorize.timeout == timedelta(milliseconds=1500)
-    assert partner.authorize.on_timeout == "deny"
     assert partner.limits.in_flight == 9
     assert partner.allow_private
     assert partner.our_url == "https://other.example.com"
@@ -137,7 +136,7 @@ def test_a_party_id_is_text(folder: Folder, party_id: str) -> None:
         ("authorize: {timeout: 2 s}\n", "acme.yaml:4:22: `2 s` is not a duration"),
         ("authorize: {timeout: 0s}\n", "acme.yaml:4:22: write more than 0"),
         ("authorize: {timeout: 99999d}\n", "acme.yaml:4:22: `99999d` is more than ten years"),
-        ("authorize: {on_timeout: maybe}\n", "acme.yaml:4:25: `maybe` isn't one of cached, deny, allow"),
+        ("authorize: {mode: maybe}\n", "acme.yaml:4:19: `maybe` isn't one of realtime, cache_first"),
         ("modules: {locations: pull}\n", "acme.yaml:4:22: `pull` isn't one of push, accept, off, a table"),
         ("modules: {location: push}\n", "acme.yaml:4:11: unknown key `location`; did you mean `locations`?"),
         ("modules: {locations: {push: 1}}\n", "acme.yaml:4:29: `1` is not true or false"),

@@ -10,6 +10,7 @@ the version and not by ignorance.
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
@@ -83,7 +84,7 @@ def _text(text: Text, older: bool) -> st.SearchStrategy[str]:
     if text.form is not None and text.form == A_MOMENT.form:  # type: ignore[attr-defined]  # it is a Text
         return _moments(older)
     if text.known is not None:
-        known = st.sampled_from(sorted(text.known))
+        known = st.sampled_from(sorted(value.value for value in text.known))
         return st.one_of(known, known, known, known, known, st.just("MOON_BASE"))
     limit = text.limit or 255
     lengths = st.one_of(st.integers(1, min(limit, 12)), st.integers(max(1, limit - 2), limit))
@@ -143,10 +144,13 @@ def _of(kind: Kind, cls: type, *, older: bool) -> st.SearchStrategy[Json]:
 
 
 def _owned(kind: Kind, thing: Json) -> Json:
-    """The object with its token owned by the eMSP, and the place that it is embedded in told apart."""
+    """The object with its token owned by the eMSP, and a CDR's only tariff in force throughout."""
     for token in (thing.get("token"), thing.get("cdr_token"), thing if kind is Kind.TOKEN else None):
         if token and "country_code" in token:
             token["country_code"], token["party_id"] = EMSP.country_code, EMSP.party_id
+    if kind is Kind.CDR and "country_code" in thing and len(tariffs := thing.get("tariffs") or []) == 1:
+        for period in thing["charging_periods"]:
+            period["tariff_id"] = tariffs[0]["id"]
     return thing
 
 
@@ -169,14 +173,15 @@ def crossing(kind: Kind, thing: Json, facts: Facts, policy: Policy | None = None
     )
 
 
-def facts_for(kind: Kind, thing: Json) -> Facts:
-    """What is known around an object: its location, its token, its earlier self."""
+def facts_for(kind: Kind, *things: Json) -> Facts:
+    """What is known around objects: of a session its location, of sessions and CDRs their tokens."""
     known: dict[Key, Any] = {}
-    if kind is Kind.SESSION and "location_id" in thing:
-        known[Key(FactKind.LOCATION, CPO, thing["location_id"])] = _location_of(thing)
-    if (token := thing.get("cdr_token")) and kind in (Kind.SESSION, Kind.CDR):
-        whole = {**token, "last_updated": "2026-01-01T00:00:00Z"}
-        known[Key(FactKind.TOKENS_OF_CONTRACT, None, token["contract_id"])] = [whole]
+    for thing in things:
+        if kind is Kind.SESSION and "location_id" in thing:
+            known[Key(FactKind.LOCATION, CPO, thing["location_id"])] = _location_of(thing)
+        if (token := thing.get("cdr_token")) and kind in (Kind.SESSION, Kind.CDR):
+            whole = {**token, "last_updated": "2026-01-01T00:00:00Z"}
+            known[Key(FactKind.TOKENS_OF_CONTRACT, None, token["contract_id"])] = [whole]
     return Facts(known, now=NOW, complete=True)
 
 
@@ -224,8 +229,11 @@ IMPLIED = {"credit": False, "home_charging_compensation": False, "twentyfourseve
 
 
 def differences(one: Any, other: Any, lost: frozenset[str], path: Path = ()) -> Iterator[str]:
-    """Pointers to where two objects differ, but for what was declared as lost."""
-    if _pointer(path) in lost or _alike(one, other, path):
+    """Pointers to where two objects differ, but for what was declared as lost.
+
+    A ``*`` in a declared pointer stands for any place in a list.
+    """
+    if _declared(path, lost) or _alike(one, other, path):
         return
     if isinstance(one, dict) and isinstance(other, dict):
         for name in one.keys() | other.keys():
@@ -238,9 +246,9 @@ def differences(one: Any, other: Any, lost: frozenset[str], path: Path = ()) -> 
 
 
 def _in_lists(one: list[Any], other: list[Any], lost: frozenset[str], path: Path) -> Iterator[str]:
-    kept = [index for index in range(len(one)) if _pointer((*path, index)) not in lost]
+    kept = [index for index in range(len(one)) if not _declared((*path, index), lost)]
     if len(kept) != len(other):
-        # An item was replaced by another one, which is declared at the one that went.
+        # An item that went may have been replaced by another one, and places may have shifted.
         if len(kept) == len(one):
             yield _pointer(path)
         return
@@ -263,6 +271,15 @@ def _said(thing: Mapping[str, Any], name: str) -> Any:
 
 def _blank(value: Any) -> bool:
     return says_nothing(value) or (isinstance(value, dict) and all(_blank(_said(value, name)) for name in value))
+
+
+def _declared(path: Path, lost: frozenset[str]) -> bool:
+    return _pointer(path) in lost or any_place(_pointer(path)) in lost
+
+
+def any_place(pointer: str) -> str:
+    """The pointer with ``*`` for each place in a list: places shift when something before them is left out."""
+    return re.sub(r"/\d+(?=/|$)", "/*", pointer)
 
 
 def _pointer(path: Iterable[str | int]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from generated import (
     Json,
+    any_place,
     crossing,
     differences,
     facts_for,
@@ -28,6 +29,9 @@ EVERY_KIND = pytest.mark.parametrize("kind", list(MAPS), ids=str)
 # Volumes are what they are: an energy that happens to be a thousand times the total isn't taken for Wh.
 POLICY = Policy(sessions_energy_unit="kwh")
 
+STOOD_IN = {"/cdr_location/connector_standard": "/location/evses/*/connectors/*/standard"}
+"""Where a field of the newer version stands in 2.1.1, if it has another place there."""
+
 
 def through(outcome: Any) -> Translated:
     assert isinstance(outcome, Translated)
@@ -36,7 +40,7 @@ def through(outcome: Any) -> Translated:
 
 @EVERY_KIND
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=200)
 def test_down_and_up_again(kind: Kind, data: st.DataObject) -> None:
     """An object of the newer version comes back from 2.1.1 as it was, but for what the way down declared as lost."""
     thing: Json = data.draw(newer_objects(kind))
@@ -51,11 +55,12 @@ def test_down_and_up_again(kind: Kind, data: st.DataObject) -> None:
 
 @EVERY_KIND
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=200)
 def test_up_and_down_again(kind: Kind, data: st.DataObject) -> None:
     """A 2.1.1 object comes back as it was, but for what was declared as lost on the way up, or on the way back.
 
     Values that no version knows are lost on the way back only. The location inside a session is another object's
+    snapshot, and only its ids belong to the session.
     """
     thing: Json = data.draw(older_objects(kind))
     way = crossing(kind, thing, facts_for(kind, thing), POLICY)
@@ -69,4 +74,5 @@ def test_up_and_down_again(kind: Kind, data: st.DataObject) -> None:
     if kind is Kind.SESSION:
         assert again["location"]["id"] == thing["location"]["id"]
         again["location"] = thing["location"]
-    assert list(differences(thing, again, pointers(upper.losses + lower.losses))) == []
+    lost_on_the_way_back = {STOOD_IN.get(loss.pointer, any_place(loss.pointer)) for loss in lower.losses}
+    assert list(differences(thing, again, pointers(upper.losses) | lost_on_the_way_back)) == []

@@ -156,7 +156,7 @@ async def test_a_cdr_moves_only_from_where_it_is_believed_to_be(store: Store) ->
     assert await store.cdr_next("acme", 10**15, 10) == []
 
 
-@pytest.mark.parametrize("state", [CdrState.IN_DOUBT, CdrState.HELD, CdrState.REFUSED, CdrState.DEAD])
+@pytest.mark.parametrize("state", [CdrState.IN_DOUBT, CdrState.HELD, CdrState.REFUSED])
 async def test_a_cdr_that_went_wrong_stays_visible_and_can_be_sent_again(store: Store, state: CdrState) -> None:
     """Whatever isn't delivered is listed with its reason, isn't tried by itself, and may be made pending again."""
     await store.cdr_owe("acme", CDR, 1)

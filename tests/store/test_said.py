@@ -103,6 +103,20 @@ async def test_a_variant_may_come_before_the_general_object(store: Store) -> Non
     assert await say(store, LOCATION, b"general", 0) == 2
 
 
+async def test_a_variant_that_ended_is_deleted_until_there_is_a_general_object(store: Store) -> None:
+    """With no general object to show instead, its receiver must hear of the end; a later general one is shown."""
+    await say(store, LOCATION, b"variant", 0, variant="acme")
+    await say(store, LOCATION, b"variant", None, variant="acme", deleted=True)
+    said = await store.read(LOCATION, "acme")
+    assert said is not None
+    assert said.deleted
+    assert await store.read(LOCATION) is None
+    await say(store, LOCATION, b"general", 0)
+    said = await store.read(LOCATION, "acme")
+    assert said is not None
+    assert (said.canonical, said.deleted) == (b"general", False)
+
+
 async def test_only_locations_and_tariffs_have_variants(store: Store) -> None:
     """Sessions, CDRs and tokens are one object for everyone."""
     with pytest.raises(ValueError, match="variants"):

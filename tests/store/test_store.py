@@ -114,6 +114,18 @@ async def test_a_lane_that_stays_taken_is_a_timeout(store: Store) -> None:
                     pass
 
 
+async def test_a_lane_is_kept_by_whoever_lives(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its holder extends it as long as it is asked to; one that was killed holds nobody up until then."""
+    monkeypatch.setattr("gateway.store.redis._LEASE_MS", 60)
+    async with store.lane("acme", LOCATION, 5000):
+        with pytest.raises(ReceiverTimeout):
+            async with store.lane("acme", LOCATION, 200):
+                pass
+    await store._enter(store.keys.lane("acme", LOCATION), "a process that was killed", 60)
+    async with asyncio.timeout(1), store.lane("acme", LOCATION, 5000):
+        pass
+
+
 async def test_a_lane_is_free_again_when_its_holder_dies_or_is_late(store: Store) -> None:
     """A lane that nobody leaves ends by itself, and whoever is late doesn't end the next one's."""
     async with AsyncExitStack() as next_one:

@@ -64,7 +64,7 @@ _PLUG_POLICY: Final = "locations.unknown_connector"
 
 _EVSE_CARRIED: Final = frozenset({"uid", "evse_id", "connectors"})
 _CONNECTOR_CARRIED: Final = frozenset({"id", "standard", "format", "power_type"})
-_NO_ROOM: Final = "no room in the location of a CDR"
+_LOCATION_PART: Final = "this part of a location"
 
 # For a reservation that never became a session any plug may be said. 2.2.1 ``mod_cdrs``, CdrLocation class.
 _NO_EVSE: Final = (NOT_AVAILABLE, NOT_AVAILABLE, NOT_AVAILABLE, "IEC_62196_T2", "SOCKET", "AC_3_PHASE")
@@ -92,7 +92,7 @@ def evse_in_use(value: list[Any], source: Mapping[str, Any], crossing: Crossing)
 
 def _beyond(thing: Mapping[str, Any], carried: frozenset[str], at: Path) -> dict[Path, str]:
     beyond = [name for name, content in thing.items() if name not in carried and not says_nothing(content)]
-    return {(*at, name): _NO_ROOM for name in beyond}
+    return {(*at, name): f"no room for {_LOCATION_PART}" for name in beyond}
 
 
 def no_evse() -> Any:
@@ -174,13 +174,13 @@ def stamped(value: dict[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _only_older(*names: str) -> tuple[Any, ...]:
-    return tuple(older(name, loses="no room for it in a CDR") for name in names)
+    return tuple(older(name, loses=_LOCATION_PART) for name in names)
 
 
 CDR_LOCATION = FieldMap(
     CdrLocation,
     value("id", up=short_id, down=full_id, loses="ids over 36 characters"),
-    older("type", default=stored_type, judge=known_type, loses="no room for it in a CDR"),
+    older("type", default=stored_type, judge=known_type, loses=_LOCATION_PART),
     value("postal_code", up=real_postal_code, or_down=NO_POSTAL_CODE),
     newer("state", loses="state or province"),
     value("country", up=country_of_place, down=country_of_place),
@@ -304,7 +304,7 @@ CDR_MAP = FieldMap(
     newer("party_id", default=owner_id),
     same("id", "only credit CDRs have more than 36 characters"),
     times("start_date_time", "last_updated", stop_date_time="end_date_time"),
-    newer("session_id", default=session_of_cdr, loses="of which session"),
+    newer("session_id", default=session_of_cdr, loses="the session that it is of"),
     group(
         "auth_id",
         "cdr_token",
@@ -333,6 +333,6 @@ CDR_MAP = FieldMap(
     newer("total_parking_cost", loses="this part of the cost"),
     newer("total_reservation_cost", loses="this part of the cost"),
     value("remark", down=remark, or_down=credit_remark, reads=("credit", "credit_reference_id")),
-    newer("invoice_reference_id", loses="on which invoice"),
+    newer("invoice_reference_id", loses="the invoice that it is on"),
     older=old.CDR,
 )

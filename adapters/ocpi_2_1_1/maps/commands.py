@@ -72,7 +72,7 @@ START_SESSION = FieldMap(
     inside("token", TOKEN),
     _place("location_id"),
     _place("evse_uid"),
-    newer("connector_id", default=only_connector, loses="which connector"),
+    newer("connector_id", default=only_connector, loses="the connector"),
     newer("authorization_reference", loses="the eMSP's reference"),
     older=old.StartSession,
 )
@@ -154,7 +154,7 @@ COMMAND_RESPONSE = FieldMap(
     newer(
         "timeout",
         default=Lossy(_DEFAULT_TIMEOUT, f"no timeout is said: {_DEFAULT_TIMEOUT} seconds"),
-        loses="how long to wait for the result",
+        loses="the time to wait for the result",
     ),
     newer("message", default=message_of_response, loses="the reason in words"),
     older=old.CommandResponse,

@@ -264,7 +264,7 @@ HOURS = FieldMap(
 LOCATION = FieldMap(
     Location,
     newer("publish", default=True, implied=True, judge=unpublished, loses="the whole location, if unpublished"),
-    newer("publish_allowed_to", loses="whose tokens may be shown it"),
+    newer("publish_allowed_to", loses="the tokens that may be shown it"),
     newer("country_code", default=owner_country),
     newer("party_id", default=owner_id),
     value("id", up=short_id, down=full_id, loses="ids over 36 characters"),

@@ -1,8 +1,6 @@
 """Charging periods and money, which sessions and CDRs have in common.
 
-Volumes are energy in kWh by both specifications, yet the session examples of both carry Wh, and so do peers: volumes
-that add up to a thousand times the total are read as Wh. Money is net in 2.1.1 and net with, perhaps, gross in 2.2.1;
-nothing is ever computed from it.
+Money is net in 2.1.1 and net with, perhaps, gross in 2.2.1; nothing is ever computed from it.
 
 Spec: 2.1.1 ``mod_cdrs`` 4.2 to 4.4; 2.2.1 ``mod_cdrs``, ChargingPeriod class and what it has; ``types``, Price.
 """
@@ -10,16 +8,15 @@ Spec: 2.1.1 ``mod_cdrs`` 4.2 to 4.4; 2.2.1 ``mod_cdrs``, ChargingPeriod class an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Final
 
 from adapters.fieldmap import FieldMap, lossy, newer, times, value
 from adapters.ocpi_2_1_1 import objects as old
+from adapters.units import in_kwh
 from adapters.wire import says_nothing
 from gateway.model.cdrs import CdrDimensionType, ChargingPeriod
 from gateway.model.facts import Crossing
 
-_UNIT_POLICY: Final = "sessions.energy_unit"
 _NO_ENERGY: Final = {"type": CdrDimensionType.ENERGY.value, "volume": 0}
 
 # --- dimensions -----------------------------------------------------------------------------------------------------
@@ -60,7 +57,7 @@ PERIOD = FieldMap(
     ChargingPeriod,
     times("start_date_time"),
     value("dimensions", up=measured, down=known_dimensions, loses="volumes of types that the other version lacks"),
-    newer("tariff_id", loses="which tariff holds"),
+    newer("tariff_id", loses="the tariff that holds"),
     older=old.ChargingPeriod,
 )
 
@@ -69,40 +66,12 @@ PERIOD = FieldMap(
 
 def kwh_of_session(value: list[Any], source: Mapping[str, Any], crossing: Crossing) -> Any:
     """volumes of energy that add up to 1000 times kwh are Wh, and divided by 1000"""
-    return _in_kwh(value, source["kwh"], crossing)
+    return in_kwh(value, source["kwh"], crossing.policy)
 
 
 def kwh_of_cdr(value: list[Any], source: Mapping[str, Any], crossing: Crossing) -> Any:
     """volumes of energy that add up to 1000 times total_energy are Wh, and divided by 1000"""
-    return _in_kwh(value, source["total_energy"], crossing)
-
-
-def _in_kwh(periods: list[Any], total: Any, crossing: Crossing) -> Any:
-    found = [
-        (at, index)
-        for at, period in enumerate(periods)
-        for index, dimension in enumerate(period["dimensions"])
-        if dimension["type"] == CdrDimensionType.ENERGY
-    ]
-    unit = crossing.policy.sessions_energy_unit
-    if unit == "kwh" or (unit == "auto" and not _is_wh([_volume(periods, *each) for each in found], total)):
-        return periods
-    converted: Any = [{**period, "dimensions": list(period["dimensions"])} for period in periods]
-    for at, index in found:
-        dimension = converted[at]["dimensions"][index]
-        converted[at]["dimensions"][index] = {**dimension, "volume": Decimal(dimension["volume"]) / 1000}
-    where = {(at, "dimensions", index, "volume"): "Wh, written as kWh" for at, index in found}
-    return lossy(converted, where, _UNIT_POLICY)
-
-
-def _volume(periods: list[Any], at: int, index: int) -> Any:
-    return periods[at]["dimensions"][index]["volume"]
-
-
-def _is_wh(volumes: list[Any], total: Any) -> bool:
-    """Whether volumes add up to a thousand times the total in kWh, give or take 5 %."""
-    thousandfold = Decimal(1000 * total)
-    return thousandfold > 0 and abs(sum(volumes) - thousandfold) <= thousandfold / Decimal(20)
+    return in_kwh(value, source["total_energy"], crossing.policy)
 
 
 # --- money ----------------------------------------------------------------------------------------------------------

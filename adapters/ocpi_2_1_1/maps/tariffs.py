@@ -63,7 +63,8 @@ def _in_kilowatts(elements: list[Any], tariff: Mapping[str, Any], crossing: Cros
         (index, name)
         for index, element in enumerate(elements)
         for name in _CURRENTS
-        if not says_nothing((element.get("restrictions") or {}).get(name))
+        if not says_nothing((restrictions := element.get("restrictions") or {}).get(name))
+        and says_nothing(restrictions.get("reservation"))  # one with a reservation is left out as a whole
     ]
     if not found:
         return elements
@@ -136,12 +137,12 @@ TARIFF = FieldMap(
     gate(for_its_audience),
     newer("country_code", default=owner_country),
     newer("party_id", default=owner_id),
-    newer("type", loses="for whom it is"),
+    newer("type", loses="its type"),
     newer("min_price", loses="the least that a session costs"),
     newer("max_price", loses="the most that a session costs"),
     each("elements", ELEMENT, down=kilowatts, least=_NOTHING_LEFT, loses="elements that price reservations"),
-    newer("start_date_time", loses="since when it is in force"),
-    newer("end_date_time", loses="until when it is in force"),
+    newer("start_date_time", loses="the beginning of its validity"),
+    newer("end_date_time", loses="the end of its validity"),
     inside("energy_mix", ENERGY_MIX),
     times("last_updated"),
     older=old.Tariff,

@@ -59,7 +59,7 @@ TOKEN = FieldMap(
         loses="APP_USER and AD_HOC_USER",
     ),
     rename("auth_id", "contract_id"),
-    newer("group_id", loses="which tokens count as one"),
+    newer("group_id", loses="the group of tokens that count as one"),
     newer("default_profile_type", loses="the driver's charging preference"),
     newer("energy_contract", loses="the driver's energy contract"),
     times("last_updated"),
@@ -79,12 +79,12 @@ LOCATION_REFERENCES = FieldMap(
     LocationReferences,
     value("location_id", up=short_id, down=full_id, loses="ids over 36 characters"),
     value("evse_uids", up=short_ids, down=full_ids, loses="ids over 36 characters"),
-    older("connector_ids", loses="which connectors"),
+    older("connector_ids", loses="the connectors"),
     older=old.LocationReferences,
 )
 
 ANSWERED_REFERENCES = LOCATION_REFERENCES.but(
-    older("connector_ids", default=requested_connectors, loses="which connectors"),
+    older("connector_ids", default=requested_connectors, loses="the connectors"),
     title="LocationReferences (of an answer)",
 )
 
@@ -120,7 +120,7 @@ def _made_up_token(known: Mapping[str, Any], answer: Mapping[str, Any], crossing
 
 AUTHORIZATION_INFO = FieldMap(
     AuthorizationInfo,
-    newer("token", default=token_asked_about, loses="the token: whoever asked knows which it asked about"),
+    newer("token", default=token_asked_about, loses="the token, which whoever asked knows"),
     inside("location", ANSWERED_REFERENCES),
     newer("authorization_reference", loses="the eMSP's reference"),
     older=old.AuthorizationInfo,

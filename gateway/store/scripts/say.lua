@@ -2,7 +2,8 @@
 -- KEYS: 1 the name's record, which holds the sequence; 2 the record to write (the same, or a variant);
 --       3 the fan-out note; 4 the owner's notes
 -- ARGV: 1 expected sequence ('': any, 0: the record must not exist); 2 this write's own mark; 3 name; 4 now, ms;
---       5 '1': drop the record instead of writing it; 6 how many fields and values follow, then these, then the links
+--       5 '1': drop the record, a variant, instead of writing it, if there is a general one to show instead;
+--       6 how many fields and values follow, then these, then the links
 -- Returns the new sequence, or -1 when the expectation is wrong.
 local seq = tonumber(redis.call('HGET', KEYS[1], 'seq') or 0)
 if redis.call('HGET', KEYS[1], 'by') == ARGV[2] then
@@ -17,7 +18,7 @@ end
 seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
 redis.call('HSET', KEYS[1], 'by', ARGV[2])
 local fields = tonumber(ARGV[6])
-if ARGV[5] == '1' then
+if ARGV[5] == '1' and redis.call('HEXISTS', KEYS[1], 'at') == 1 then
   redis.call('DEL', KEYS[2])
 else
   redis.call('HSET', KEYS[2], unpack(ARGV, 7, 6 + fields))
