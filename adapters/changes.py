@@ -22,13 +22,13 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from adapters.paths import addressed_id, check_id, id_field
-from adapters.wire import moment, same, says_nothing
 from gateway.model.change import Change
 from gateway.model.errors import InvalidObject, NotFound
 from gateway.model.message import Ref
 from gateway.model.modules import MODULES, Kind, Verb
 from gateway.model.names import fold
 from gateway.model.policy import Policy
+from gateway.model.values import moment, same, says_nothing
 
 _STAMP: Final = "last_updated"
 _PERIODS: Final = "charging_periods"

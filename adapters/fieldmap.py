@@ -46,11 +46,11 @@ from typing import Any, Final
 import attrs
 from attrs import define, evolve, field, frozen
 
-from adapters.wire import has_fraction, in_utc, pointer, says_nothing, whole_seconds
 from gateway.model.document import Sequence, Shape, Structured, Text, shape
 from gateway.model.facts import ABSENT, Crossing, Loss, Lossy, Missing, Needs, Translated, Until, Withheld
 from gateway.model.tables import MapRow, MapTable
 from gateway.model.types import DateTime
+from gateway.model.values import has_fraction, in_utc, pointer, says_nothing, whole_seconds
 
 Path = tuple[str | int, ...]
 Converter = Callable[..., Any]
@@ -485,7 +485,8 @@ def only(known: Iterable[str]) -> Converter:
 
 def left_out(items: list[Any], reasons: Mapping[int, str]) -> Any:
     """The list without the items at these places, Lossy for each with its reason."""
-    return lossy([item for at, item in enumerate(items) if at not in reasons], {(at,): reasons[at] for at in reasons})
+    kept = [item for at, item in enumerate(items) if at not in reasons]
+    return lossy(kept, {(at,): reasons[at] for at in sorted(reasons)})
 
 
 def lossy(value: Any, reasons: Mapping[Any, str], policy: str | None = None) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Final
 
-from adapters.fieldmap import Path, lossy
+from adapters.fieldmap import lossy
 from gateway.model.cdrs import CdrDimensionType
 from gateway.model.policy import Policy
 
@@ -37,8 +37,7 @@ def in_kwh(periods: list[Any], total: Any, policy: Policy) -> Any:
     for at, _, index, _ in found:
         dimension = converted[at]["dimensions"][index]
         dimension["volume"] = Decimal(dimension["volume"]) / 1000
-    reasons: dict[Path, str] = {where: "Wh, written as kWh" for where in found}
-    return lossy(converted, reasons, _POLICY)
+    return lossy(converted, dict.fromkeys(found, "Wh, written as kWh"), _POLICY)
 
 
 def _is_wh(volume: Any, total: Any) -> bool:

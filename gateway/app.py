@@ -45,6 +45,7 @@ ADAPTERS: Final[Mapping[str, Adapter]] = {adapter.version: adapter for adapter i
 _DRAIN_S: Final = 4.0
 """Seconds that a stop waits for requests under way, and then for deliveries; the contract says 12 for all of it."""
 
+_CANCEL_S: Final = 0.2
 _RETRY_S: Final = 0.5
 
 
@@ -164,9 +165,7 @@ class Gateway:
 
     async def _listen(self) -> tuple[web.AppRunner, ...]:
         # Bodies are inflated by web/coding.py, which knows a cap.
-        ocpi = web.AppRunner(
-            self._server.app(), access_log=None, shutdown_timeout=_DRAIN_S, auto_decompress=False
-        )
+        ocpi = web.AppRunner(self._server.app(), access_log=None, shutdown_timeout=_DRAIN_S, auto_decompress=False)
         admin = web.AppRunner(admin_app(self.health), access_log=None, shutdown_timeout=1)
         try:
             await ocpi.setup()
@@ -244,11 +243,16 @@ class Gateway:
     async def _stop(self) -> None:
         log.info("gateway.stopping")
         await self.courier.settle_down(_DRAIN_S)
+        running = set(self._tasks)
+        while running:
+            for task in running:
+                task.cancel()
+            # Once isn't enough: a cancellation that meets the end of a write to Redis gets lost in asyncio.wait_for
+            # (before Python 3.12).
+            _, running = await asyncio.wait(running, timeout=_CANCEL_S)
         for task in self._tasks:
-            task.cancel()
-        for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
-            if isinstance(outcome, Exception):
-                log.error("task.crashed", error=repr(outcome))
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("task.crashed", error=repr(error))
 
 
 async def _bind(runner: web.AppRunner, host: str, port: int) -> tuple[str, int]:

@@ -39,11 +39,13 @@ class Lookup:
         directory: Directory,
         facts: Facts | None = None,
         *,
+        link: str | None = None,
         without_store: bool = False,
     ) -> tuple[Translated, Facts]:
         """Translate, looking up what is asked for. Also returns the facts, so that a second state sees the same.
 
         Args:
+            link: the receiver; it may know locations and tariffs as they were told to it alone.
             without_store: an exchange that must go on while the store is away: then nothing more is known.
 
         Raises:
@@ -52,11 +54,13 @@ class Lookup:
         """
         facts = facts or Facts(now=self._clock())
         for _ in range(_ROUNDS):
-            outcome = translate(crossing(facts))
+            made = crossing(facts)
+            outcome = translate(made)
             if isinstance(outcome, Translated):
+                await self._keep(made.learned)
                 return outcome, facts
             try:
-                facts = facts | await self.fetch(outcome.keys, directory)
+                facts = facts | await self.fetch(outcome.keys, directory, link)
             except NotDurable:
                 if not without_store:
                     raise
@@ -66,11 +70,16 @@ class Lookup:
             raise ReceiverError("a translation kept asking for facts after all were given")
         return outcome, facts
 
-    async def fetch(self, keys: Iterable[Key], directory: Directory) -> Mapping[Key, Any]:
-        """What the store and the directory know of these keys; UNKNOWN for the rest."""
+    async def _keep(self, learned: Mapping[Key, Any]) -> None:
+        """The full spelling of an id that got an alias: whoever has the alias will ask for it."""
+        for key, spelled in learned.items():
+            await self._objects.remember(_long_id(key), spelled.encode(), None)
+
+    async def fetch(self, keys: Iterable[Key], directory: Directory, link: str | None = None) -> Mapping[Key, Any]:
+        """What the store and the directory know of these keys, as this link may; UNKNOWN for the rest."""
         wanted = list(keys)
         objects = {key: name for key in wanted if (name := _object_name(key))}
-        said = await self._objects.read_many(list(objects.values())) if objects else []
+        said = await self._objects.read_many(list(objects.values()), link) if objects else []
         found: dict[Key, Any] = {key: self._canonical(value) for key, value in zip(objects, said, strict=True)}
         for key in wanted:
             if key not in found:
@@ -90,7 +99,7 @@ class Lookup:
             case FactKind.BUSINESS:
                 return _business(key.owner, directory)
             case FactKind.LONG_ID:
-                spelled = await self._objects.recall(long_id(key.owner, key.id))
+                spelled = await self._objects.recall(_long_id(key))
                 return spelled.decode() if spelled else UNKNOWN
             case _:
                 return UNKNOWN
@@ -124,9 +133,8 @@ def connectors_of(location: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     return (connector for evse in location.get("evses") or () for connector in evse["connectors"])
 
 
-def long_id(owner: Party | None, short: str) -> str:
-    """Under what name the full spelling of a shortened id is remembered."""
-    return f"long:{owner}:{fold(short)}"
+def _long_id(key: Key) -> str:
+    return f"long:{fold(key.id)}"
 
 
 def _object_name(key: Key) -> Name | None:

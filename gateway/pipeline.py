@@ -30,7 +30,7 @@ import structlog
 from attrs import evolve, field, frozen
 
 from gateway.directory import Directory, Link
-from gateway.lookup import Lookup, connectors_of, long_id
+from gateway.lookup import Lookup, connectors_of
 from gateway.model.document import Document
 from gateway.model.errors import (
     GatewayError,
@@ -175,7 +175,7 @@ class Pipeline:
         if source.backend and message.receiver is None and not MODULES[message.module].broadcast:
             # Open routing by content: who announced the token stands in the body.
             reading = await self._read(message, source, directory, adapter, None)
-            announced = await self._announcer(reading.canonical, directory)
+            announced = await self._announcer(reading, directory)
         plan = _decided(route(message, source, directory, announced))
         if reading is None:
             reading = await self._read(message, source, directory, adapter, _variant(plan, message, source))
@@ -225,7 +225,6 @@ class Pipeline:
         )
         name = _name(message, up.data)
         declare_object(name.module, up.data)
-        await self._remember_long_id(name, wire)
         stored = await self._objects.read(name, variant)
         before = self._codec.loads(stored.canonical) if stored is not None and not stored.deleted else None
         return Reading(
@@ -295,19 +294,13 @@ class Pipeline:
         stored = moment(wire["last_updated"])
         return f"{max(now, stored.replace(microsecond=0) + timedelta(seconds=1)):%Y-%m-%dT%H:%M:%SZ}"
 
-    async def _remember_long_id(self, name: Name, wire: Mapping[str, Any]) -> None:
-        spelled = wire.get("id", wire.get("uid"))
-        if isinstance(spelled, str) and fold(spelled) != fold(name.id):
-            await self._objects.remember(long_id(name.owner, name.id), spelled.encode(), None)
-
-    async def _announcer(self, canonical: Mapping[str, Any], directory: Directory) -> str | None:
+    async def _announcer(self, reading: Reading, directory: Directory) -> str | None:
         """The link that announced the token of a session or CDR; else the one to the party its token names."""
-        token = canonical.get("cdr_token") or {}
-        source = await self._source_of_token(token.get("uid", ""), token.get("type"), directory)
+        token = Document(reading.kind, reading.canonical).view().cdr_token
+        source = await self._source_of_token(token.uid, token.type, directory)
         if source is not None:
             return source
-        named = _party(token)
-        link = directory.partner_of(named, supply=False) if named else None
+        link = directory.partner_of(Party(token.country_code, token.party_id), supply=False)
         return link.id if link else None
 
     async def _source_of_token(self, uid: str, type: str | None, directory: Directory) -> str | None:

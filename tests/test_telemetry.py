@@ -17,7 +17,7 @@ from attrs import define, field
 from witness import ask, outcome, say
 
 from gateway import telemetry
-from gateway.demo.peers import Exchange, HandshakeFailed
+from gateway.demo.peers import Exchange
 from gateway.demo.story import cdr_of, cdr_token, location, session, session_patch, stamp, tariff
 from gateway.demo.world import Cast, World
 from gateway.web.json import loads
@@ -131,7 +131,6 @@ async def a_whole_run(world: World) -> list[Exchange]:
     await acme.down()
     answers.append(await core.authorize(UID, to=None))
     answers.append(await core.push_cdr(cdr_of("C-2", "S-1", who, now)))
-    await acme.up()
     return answers
 
 

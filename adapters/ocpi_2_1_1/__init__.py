@@ -21,7 +21,6 @@ from adapters.ocpi_2_1_1.urls import INTERFACES, PATHS, side_of
 from adapters.parties import caller, check_owner, playing
 from adapters.paths import Path, check_id
 from adapters.transport import named_module, spelling, write_request
-from adapters.wire import moment
 from gateway.model.change import Change
 from gateway.model.dialect import Dialect, Seat
 from gateway.model.document import Document
@@ -33,6 +32,7 @@ from gateway.model.party import Party
 from gateway.model.peer import PeerCredentials
 from gateway.model.policy import Policy
 from gateway.model.tables import MapTable
+from gateway.model.values import moment
 
 _VERSION: Final = "2.1.1"
 _RFID: Final = "RFID"  # the default of ?type= in mod_tokens 2.2.2

@@ -1,8 +1,8 @@
 """Bodies of OCPI 2.2.1. The canonical form is this version's, so up is validation and down is discretion.
 
 Up, a party's country code that came in three letters is folded to two (2.2.1 has two; peers that were written for 2.1.1
-have three). Down, a link may be shown only the tariffs of some audiences: a tariff of another one is withheld, and no
-connector refers to it.
+have three), and energy that came in Wh becomes kWh. Down, a link may be shown only the tariffs of some audiences: a
+tariff of another one is withheld, and no connector refers to it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from gateway.model.country import alpha_2
 from gateway.model.document import CLASSES, validate
 from gateway.model.facts import UNKNOWN, Crossing, FactKind, Key, Missing, Needs, Translated, Withheld
 from gateway.model.modules import Kind
+from gateway.model.sessions import SessionStatus
 
 _OWNED: Final = frozenset({Kind.LOCATION, Kind.SESSION, Kind.CDR, Kind.TARIFF, Kind.TOKEN})
 # Where, besides at the top, the parties of an object are: fields with an object, or a list of objects, that names one.
@@ -31,6 +32,7 @@ _PARTIES_IN: Final[Mapping[Kind, tuple[str, ...]]] = {
 # Objects with charging periods, and which field of theirs says how much energy that is in kWh.
 _MEASURED: Final[Mapping[Kind, str]] = {Kind.SESSION: "kwh", Kind.CDR: "total_energy"}
 _ADHOC: Final = "adhoc"
+_RESERVED: Final = "RESERVED"  # what mod_sessions calls it in its text; its enum says RESERVATION
 _WHOLESALE: Final = "wholesale"
 _DEFAULT_AUDIENCE: Final = (_WHOLESALE, _ADHOC)
 
@@ -58,6 +60,8 @@ def _lift(kind: Kind, data: Any, crossing: Crossing, path: Path) -> Any:
     folded = {name: _folded(data[name]) for name in _PARTIES_IN.get(kind, ()) if data.get(name)}
     if any(folded[name] is not data[name] for name in folded):
         data = data | folded
+    if kind is Kind.SESSION and data["status"] == _RESERVED:
+        data = data | {"status": SessionStatus.RESERVATION.value}
     if kind in _MEASURED and (periods := data.get("charging_periods")):
         measured = in_kwh(periods, data[_MEASURED[kind]], crossing.policy)
         if measured is not periods:

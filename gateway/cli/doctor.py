@@ -16,6 +16,7 @@ from typing import Final
 import click
 from attrs import asdict, frozen
 
+from gateway import telemetry
 from gateway.cli.options import Tools, config_option, data_folder, data_option
 from gateway.model.errors import NotDurable
 from gateway.settings import Mistakes, Settings, find_config, load
@@ -48,6 +49,7 @@ def doctor(tools: Tools, folder: Path | None, data: Path | None, as_json: bool) 
 
     Works without any configuration. Exit code 0 if all is sound, 1 if not.
     """
+    telemetry.configure(level="critical")  # what it finds it says itself
     findings = [*_installation(), *_configured(tools, folder, data_folder(data))]
     if as_json:
         click.echo(dumps([asdict(finding) for finding in findings]))

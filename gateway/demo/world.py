@@ -109,9 +109,13 @@ class World:
             await world._meet(register=register)
             yield world
 
+    async def stop(self) -> None:
+        """Stop the gateway; the peers stay."""
+        await self._running.aclose()
+
     async def restart(self) -> None:
         """Stop the gateway and start it again: the same files, addresses and Redis, and nothing in its memory."""
-        await self._running.aclose()
+        await self.stop()
         gateway = Gateway.running(self.settings, self.folder / "data")
         self.gateway = await self._running.enter_async_context(gateway)
         await self.gateway.up()

@@ -8,7 +8,7 @@ import random
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -117,7 +117,7 @@ class Courier:
         self._directory = directory
         self._clock = clock
         self._draining: dict[str, asyncio.Task[None]] = {}
-        self._again: set[str] = set()
+        self._news: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._failures: dict[str, int] = defaultdict(int)
 
     async def owed(self, name: Name) -> None:
@@ -135,8 +135,8 @@ class Courier:
 
     def wake(self, link: str) -> None:
         """Look at what this link is owed, now."""
+        self._news[link].set()
         if link in self._draining:
-            self._again.add(link)
             return
         task = asyncio.create_task(self._drain(link), name=f"courier {link}")
         self._draining[link] = task
@@ -144,10 +144,11 @@ class Courier:
 
     def _drained(self, link: str) -> None:
         task = self._draining.pop(link)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
             log.error("delivery.crashed", partner=link, exc_info=error)
-        if link in self._again and not task.cancelled():
-            self._again.discard(link)
+        elif self._news[link].is_set():
             self.wake(link)
 
     async def run(self) -> None:
@@ -198,30 +199,53 @@ class Courier:
     # One link ---------------------------------------------------------------------------------------------------------
 
     async def _drain(self, link_id: str) -> None:
-        while True:
-            directory = self._directory()
-            link = directory.find(link_id)
-            if link is None or not link.registered:
-                return  # it stays owed; registering wakes us
-            now = _ms(self._clock())
-            try:
-                due = await self._store.due(link_id, now, link.in_flight)
-                cdrs = await self._store.cdr_next(link_id, now, link.in_flight)
-            except NotDurable:
-                return
-            if not due and not cdrs:
-                return
-            await asyncio.gather(
-                *(self._guarded(self._bring(link, each, directory)) for each in due),
-                *(self._guarded(self._bring_cdr(link, each, directory)) for each in cdrs),
-            )
+        """Deliver to one link until nothing is due. Each delivery by itself: a slow one holds up no other object."""
+        news = self._news[link_id]
+        under_way: dict[Name, asyncio.Task[None]] = {}
+        try:
+            while True:
+                news.clear()
+                for name, delivery in await self._next(link_id, under_way):
+                    under_way[name] = asyncio.create_task(self._guarded(link_id, name, delivery))
+                if not under_way:
+                    return
+                await _any_of(news, under_way.values())
+                under_way = {name: task for name, task in under_way.items() if not task.done()}
+        finally:
+            for task in under_way.values():
+                task.cancel()
+            await asyncio.gather(*under_way.values(), return_exceptions=True)
+
+    async def _next(self, link_id: str, under_way: Collection[Name]) -> list[tuple[Name, Coroutine[Any, Any, None]]]:
+        """What may begin now. Of one object only one delivery is under way; objects and CDRs each have their places."""
+        directory = self._directory()
+        link = directory.find(link_id)
+        if link is None or not link.registered:
+            return []  # it stays owed; registering wakes us
+        now, limit = _ms(self._clock()), link.in_flight + len(under_way)
+        try:
+            objects = await self._store.due(link_id, now, limit)
+            cdrs = await self._store.cdr_next(link_id, now, limit)
+        except NotDurable:
+            return []
+        busy = sum(name.module is Module.CDRS for name in under_way)
+        due = [each for each in objects if each.name not in under_way][: max(0, link.in_flight - len(under_way) + busy)]
+        pending = [each for each in cdrs if each.name not in under_way][: max(0, link.in_flight - busy)]
+        return [
+            *((each.name, self._bring(link, each, directory)) for each in due),
+            *((each.name, self._bring_cdr(link, each, directory)) for each in pending),
+        ]
 
     @staticmethod
-    async def _guarded(delivery: Any) -> None:
+    async def _guarded(link_id: str, name: Name, delivery: Coroutine[Any, Any, None]) -> None:
         try:
             await delivery
         except NotDurable:
             # What is owed is still owed; nothing was confirmed that isn't stored. Don't spin while Redis is away.
+            await asyncio.sleep(1)
+        except Exception as error:
+            # Not one of ours: a bug. The others go on, and this one doesn't spin either.
+            log.exception("delivery.crashed", partner=link_id, module=name.module, error=type(error).__name__)
             await asyncio.sleep(1)
 
     # Objects ----------------------------------------------------------------------------------------------------------
@@ -262,7 +286,7 @@ class Courier:
         canonical = self._codec.loads(errand.said.canonical)
         crossing = _crossing(errand.link, errand.message)
         down, _ = await self._lookup.through(
-            lambda c: errand.adapter.down(errand.kind, canonical, c), crossing, directory
+            lambda c: errand.adapter.down(errand.kind, canonical, c), crossing, directory, link=errand.link.id
         )
         return down
 
@@ -425,8 +449,7 @@ class Courier:
     # Small things -----------------------------------------------------------------------------------------------------
 
     def _errand(self, link: Link, name: Name, said: Said) -> _Errand:
-        kind = MODULES[name.module].kind
-        assert kind is not None  # what is owed is an object
+        kind = _kind(name.module)
         message = self._message(link, name, said)
         structlog.contextvars.bind_contextvars(correlation_id=message.trace.correlation_id)
         return _Errand(link, self._adapters[link.dialect.version], kind, said, message)
@@ -437,8 +460,8 @@ class Courier:
         canonical = self._codec.loads(said.canonical)
         declare_object(name.module, canonical)
         if name.module in (Module.SESSIONS, Module.CDRS):
-            token = canonical.get("cdr_token") or {}
-            concerned = Party(token.get("country_code", ""), token.get("party_id", ""))
+            token = Document(_kind(name.module), canonical).view().cdr_token
+            concerned = Party(token.country_code, token.party_id)
             receiver = concerned if link.dialect.speaks_for(concerned) else receiver
         if said.receiver is not None and link.dialect.speaks_for(said.receiver):
             receiver = said.receiver  # addressed; the hub's own party, of a broadcast, is nobody's here
@@ -460,10 +483,25 @@ class Courier:
         return _ms(self._clock()) + int(pause * random.uniform(0.8, 1.2) * 1000)  # noqa: S311
 
 
+async def _any_of(news: asyncio.Event, tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Wait until there is news, or one of the tasks has ended."""
+    woken = asyncio.create_task(news.wait())
+    try:
+        await asyncio.wait({woken, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        woken.cancel()
+
+
 def _crossing(link: Link, message: Message) -> Callable[[Any], Crossing]:
     return lambda facts: Crossing(
         facts=facts, policy=link.dialect.policy, owner=message.ref.owner, peer=message.receiver
     )
+
+
+def _kind(module: Module) -> Kind:
+    kind = MODULES[module].kind
+    assert kind is not None  # what is owed is an object
+    return kind
 
 
 def _ms(moment: datetime) -> int:

@@ -62,7 +62,11 @@ def has_fraction(text: str) -> bool:
 
 def pointer(tokens: Iterable[str | int]) -> str:
     """A JSON pointer (RFC 6901) from its tokens; none of them is the whole document."""
-    return "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens)
+    texts = [str(token) for token in tokens]
+    plain = "/".join(["", *texts])
+    if "~" not in plain and plain.count("/") == len(texts):
+        return plain
+    return "".join("/" + text.replace("~", "~0").replace("/", "~1") for text in texts)
 
 
 def says_nothing(value: Any) -> bool:

@@ -33,7 +33,7 @@ _FIRST_LOOK: Final = 0.005
 _LONGEST_LOOK: Final = 0.05
 
 # A lane belongs to a process that lives: its holder says so again in time, and a killed one holds nobody up for long.
-_LEASE_MS: Final = 1500
+_LEASE_MS: Final = 1000
 
 
 @define(eq=False)
@@ -105,6 +105,8 @@ class Store(Objects, Owed, Registrations):
     async def lane(self, link: str, name: Name, ms: int) -> AsyncIterator[None]:
         """Alone with this object towards this link, in all replicas, so that what is said of it arrives in order.
 
+        A holder that is killed loses the lane after a second.
+
         Args:
             ms: how long to wait for the lane at most, and how long to keep it at most: the deadline of the exchange.
 
@@ -133,7 +135,8 @@ class Store(Objects, Owed, Registrations):
         while (left := int((ends - time.monotonic()) * 1000)) > 0:
             await asyncio.sleep(_LEASE_MS / 3000)
             with suppress(NotDurable):
-                await self.run("keep", [key], who, min(left, _LEASE_MS))
+                if not await self.run("keep", [key], who, min(left, _LEASE_MS)):
+                    return  # left, or lost
 
     async def _enter(self, key: str, who: str, ms: int) -> bool:
         # SET and GET rather than SET alone: a repeated SET NX would find the lane taken, by ourselves.

@@ -167,10 +167,17 @@ class Doorkeeper:
             NotDurable: Redis is away and memory doesn't know the token.
         """
         found: dict[str, Caller] = {}
+        away: NotDurable | None = None
         for token, form in candidates(headers):
-            caller = self._from_file(token, form) or await self._from_handshake(token, form)
+            try:
+                caller = self._from_file(token, form) or await self._from_handshake(token, form)
+            except NotDurable as error:
+                away = error  # the other form may be known all the same
+                continue
             if caller is not None:
                 found.setdefault(caller.link, caller)
+        if not found and away is not None:
+            raise away
         if len(found) != 1:
             raise Unauthorized("no valid credentials token")
         return next(iter(found.values()))

@@ -22,13 +22,13 @@ from typing import Any
 from hypothesis import strategies as st
 
 from adapters.ocpi_2_1_1.maps import MAPS
-from adapters.wire import same, says_nothing
 from gateway.model.document import Boolean, Integer, Numeric, Sequence, Shape, Structured, Text, shape
 from gateway.model.facts import Asked, Crossing, FactKind, Facts, Key, Loss
 from gateway.model.modules import Kind
 from gateway.model.party import Party
 from gateway.model.policy import Policy
 from gateway.model.types import DateTime
+from gateway.model.values import same, says_nothing
 
 Json = dict[str, Any]
 Path = tuple[str | int, ...]
@@ -51,7 +51,9 @@ LETTERS = string.ascii_letters + string.digits + "*-"
 
 
 def _moments(older: bool) -> st.SearchStrategy[str]:
-    moments = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)).map(lambda m: m.replace(microsecond=0).isoformat())
+    moments = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)).map(
+        lambda m: m.replace(microsecond=0).isoformat()
+    )
     endings = ["Z", "Z", "Z", "", "+00:00", "+02:00"] + ([] if older else [".250Z", ".000Z"])
     return st.builds(lambda moment, ending: moment + ending, moments, st.sampled_from(endings))
 

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from adapters.ocpi_2_1_1 import ADAPTER as OLD
 from adapters.ocpi_2_1_1.maps import touched
 from adapters.ocpi_2_2_1 import ADAPTER as NEW
-from adapters.wire import same
 from gateway.model.change import Change
 from gateway.model.facts import Facts, Translated, Withheld
 from gateway.model.message import Ref
 from gateway.model.modules import Kind, Verb
 from gateway.model.policy import Policy
+from gateway.model.values import same
 from gateway.ports import Adapter
 
 POLICY = Policy(sessions_energy_unit="kwh", sessions_periods_mode="replace")

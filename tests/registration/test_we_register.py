@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from witness import outcome, stored, untouched
+from witness import outcome, stored
 
 from gateway.demo.peers import Peer, Role
 from gateway.demo.story import tariff
@@ -82,7 +81,11 @@ FAILURES: dict[str, tuple[str, str | None, dict[str, Any]]] = {
     "the answer is no credentials": ("credentials", "POST", {"body": b'{"status_code":1000,"data":{"token":"x"}}'}),
     "versions can't be read": ("versions", None, {"http": 500}),
     "details can't be read": ("details", None, {"http": 500}),
-    "not our version": ("versions", None, {"body": b'{"status_code":1000,"data":[{"version":"2.0","url":"http://x/"}]}'}),
+    "not our version": (
+        "versions",
+        None,
+        {"body": b'{"status_code":1000,"data":[{"version":"2.0","url":"http://x/"}]}'},
+    ),
     "no endpoints": ("details", None, {"body": b'{"status_code":1000,"data":{"endpoints":[]}}'}),
 }
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from witness import Reply, ask, outcome, say, stored, town, untouched
+from witness import Reply, ask, say, stored, town, untouched
 
 from gateway.demo.peers import Peer
 from gateway.demo.world import World

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 import samples
-from witness import ask, outcome, town, untouched
+from witness import VOLT, ask, outcome, town, untouched
 
 from gateway.demo.peers import Exchange, Peer
-from gateway.demo.world import World
+from gateway.demo.world import Cast, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -168,6 +169,20 @@ async def test_an_unknown_receiver_of_the_backend_is_4001(world: World) -> None:
                 sender=("NL", "OWN"), to=to,
             )  # fmt: skip
             assert outcome(refused) == (200, 4001)
+
+
+@pytest.mark.parametrize("to", [("DE", "ZZZ"), ("DE", "ACM"), ("DEU", "ZZZ")], ids="-".join)
+async def test_an_unknown_receiver_of_a_2_1_1_backend_is_2000(tmp_path: Path, to: tuple[str, str]) -> None:
+    """That version has no 4xxx: its request was wrong, and the text has the code. Spec: 2.1.1 status_codes."""
+    core = Cast(name="backend", version="2.1.1", role="CPO", country="NL", party="OWN", start="none")
+    async with World.of(tmp_path, VOLT, backend=core) as world, untouched(world):
+        path = "/ocpi/2.1.1/emsp/tariffs/NL/OWN/T-KWH"
+        refused = await ask(
+            world.backend, "PUT", path, samples.tariff_211_minimal(), sender=("NL", "OWN"), to=to
+        )  # fmt: skip
+        assert outcome(refused) == (200, 2000)
+        assert "is not known here" in refused.message
+        assert refused.message.endswith("(4001)")
 
 
 OWN = {"country_code": "NL", "party_id": "OWN"}

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from adapters import VERSIONS
 from adapters.ocpi_2_1_1 import ADAPTER as OLD
 from adapters.ocpi_2_2_1 import ADAPTER as NEW
-from adapters.wire import same
 from gateway.model.change import Change
 from gateway.model.errors import InvalidObject, NotFound
 from gateway.model.message import Ref
 from gateway.model.modules import Kind, Verb
 from gateway.model.party import Party
 from gateway.model.policy import Policy
+from gateway.model.values import same
 
 EXA = Party("NL", "EXA")
 POLICY = Policy()

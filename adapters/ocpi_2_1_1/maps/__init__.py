@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from attrs import evolve
+
 from adapters.fieldmap import Compiled, FieldMap, crossed, without_unknown
 from adapters.ocpi_2_1_1.maps.cdrs import CDR_MAP
 from adapters.ocpi_2_1_1.maps.commands import (
@@ -62,9 +64,13 @@ def up(kind: Kind, data: Any, crossing: Crossing) -> Translated | Needs:
         Withheld: it can't be said there.
     """
     fieldmap = _map(kind)
-    if isinstance(data, str) and fieldmap.older is COMMAND_RESPONSE.older:
-        data = {"result": data}  # before its correction of 2017 (2.1.1-d2) the specification had a bare string here
-    return _crossed(fieldmap.lift, fieldmap.older, validate(fieldmap.older, data), crossing)
+    if not (isinstance(data, str) and fieldmap.older is COMMAND_RESPONSE.older):
+        return _crossed(fieldmap.lift, fieldmap.older, validate(fieldmap.older, data), crossing)
+    # Before its correction (2.1.1-d2, changelog) the specification had a bare string here; no pointer leads into one.
+    outcome = _crossed(fieldmap.lift, fieldmap.older, {"result": data}, crossing)
+    if isinstance(outcome, Translated):
+        outcome = evolve(outcome, losses=tuple(evolve(loss, pointer="") for loss in outcome.losses))
+    return outcome
 
 
 def down(kind: Kind, data: Any, crossing: Crossing) -> Translated | Needs:

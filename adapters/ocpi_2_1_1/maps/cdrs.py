@@ -51,10 +51,10 @@ from adapters.ocpi_2_1_1.maps.periods import PERIOD, kwh_of_cdr, net, without_va
 from adapters.ocpi_2_1_1.maps.sessions import place_in_use
 from adapters.ocpi_2_1_1.maps.tariffs import TARIFF_IN_CDR
 from adapters.ocpi_2_1_1.maps.tokens import cdr_token, contract
-from adapters.wire import moment, says_nothing, whole_seconds
 from gateway.model.cdrs import CDR, CdrLocation
 from gateway.model.facts import ABSENT, UNKNOWN, Crossing, FactKind, Key, Lossy, Withheld
 from gateway.model.locations import Status
+from gateway.model.values import moment, says_nothing, whole_seconds
 
 _CREDIT_POLICY: Final = "cdrs.credit"
 _HOME_POLICY: Final = "cdrs.home_charging"

@@ -28,6 +28,7 @@ from gateway.model.facts import ABSENT, UNKNOWN, Crossing, FactKind, Key, Lossy,
 from gateway.model.locations import Capability
 
 _DEFAULT_TIMEOUT: Final = 30  # seconds
+_RESULTS: Final = frozenset(old.CommandResponseType)
 _MOST_OF_AN_INT: Final = 2**31 - 1
 
 # --- commands -------------------------------------------------------------------------------------------------------
@@ -135,17 +136,12 @@ def result_of_two(value: str) -> Any:
     """CANCELED_RESERVATION can't be said; anything but ACCEPTED, NOT_SUPPORTED and TIMEOUT is written REJECTED"""
     if value == "CANCELED_RESERVATION":
         raise Withheld("nothing says that a reservation was cancelled")
-    if value in set(old.CommandResponseType):
-        return value
-    return Lossy("REJECTED", f"{value} is written REJECTED")
-
-
-_known = set(old.CommandResponseType)
+    return response_of_two(value)
 
 
 def response_of_two(value: str) -> Any:
     """anything unknown is written REJECTED"""
-    return value if value in _known else Lossy("REJECTED", f"{value} is written REJECTED")
+    return value if value in _RESULTS else Lossy("REJECTED", f"{value} is written REJECTED")
 
 
 COMMAND_RESPONSE = FieldMap(

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 from adapters.fieldmap import FieldMap, Path, group, lossy
 from adapters.ocpi_2_1_1 import objects as old
-from adapters.wire import says_nothing
 from gateway.model.country import alpha_2
 from gateway.model.credentials import Credentials
 from gateway.model.errors import InvalidObject
 from gateway.model.facts import Crossing, Lossy, Withheld
 from gateway.model.party import Party, Role
+from gateway.model.values import says_nothing
 
 _CARRIED: Final = ("business_details", "party_id", "country_code")
 

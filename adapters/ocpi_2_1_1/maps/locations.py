@@ -31,7 +31,6 @@ from adapters.ocpi_2_1_1.maps.energy import ENERGY_MIX
 from adapters.ocpi_2_1_1.maps.ids import country_of_place, full_id, owner_country, owner_id, short_id
 from adapters.ocpi_2_1_1.maps.tariffs import as_list, chosen_tariff
 from adapters.ocpi_2_1_1.maps.zones import main_zone
-from adapters.wire import says_nothing
 from gateway.model.facts import ABSENT, UNKNOWN, Crossing, FactKind, Key, Lossy, Withheld
 from gateway.model.locations import (
     EVSE,
@@ -45,6 +44,11 @@ from gateway.model.locations import (
     ParkingType,
     StatusSchedule,
 )
+from gateway.model.values import says_nothing
+
+_PLUGS: Final = frozenset(old.ConnectorType)
+_CAPABILITIES: Final = frozenset(old.Capability)
+_PARKING_TYPES: Final = frozenset(ParkingType)
 
 _PLUG_POLICY: Final = "locations.unknown_connector"
 _DERATE_POLICY: Final = "locations.derate_dc"
@@ -60,7 +64,7 @@ SUBSTITUTE_POWER_TYPES: Final = {"AC_2_PHASE": "AC_1_PHASE", "AC_2_PHASE_SPLIT":
 
 def offered_plug(value: str, crossing: Crossing) -> str:
     """a standard that it doesn't know withholds the connector, unless the link takes the literal"""
-    if value in set(old.ConnectorType) or crossing.policy.locations_unknown_connector == "passthrough":
+    if value in _PLUGS or crossing.policy.locations_unknown_connector == "passthrough":
         return value
     raise Withheld(f"a connector of a standard that can't be said: {value}", policy=_PLUG_POLICY)
 
@@ -68,7 +72,7 @@ def offered_plug(value: str, crossing: Crossing) -> str:
 def recorded_plug(value: str, power_type: str, crossing: Crossing) -> Any:
     """The standard of a plug where somebody charged: the nearest that 2.1.1 knows, or the literal for a link that
     takes it."""
-    if value in set(old.ConnectorType) or crossing.policy.locations_unknown_connector == "passthrough":
+    if value in _PLUGS or crossing.policy.locations_unknown_connector == "passthrough":
         return value
     nearest = old.ConnectorType.IEC_62196_T2_COMBO if power_type == "DC" else old.ConnectorType.IEC_62196_T2
     return Lossy(nearest.value, f"{value} is written {nearest}", _PLUG_POLICY)
@@ -135,17 +139,21 @@ def known_capabilities(value: list[str], source: Mapping[str, Any]) -> Any:
     A 2.1.1 StartSession can't name a connector (``mod_commands`` 3.3), so an EVSE with several connectors that insists
     on one can't be started.
     """
-    reasons = {at: f"no such value: {item}" for at, item in enumerate(value) if item not in set(old.Capability)}
+    if _CAPABILITIES.issuperset(value):
+        return value
+    reasons = {at: f"no such value: {item}" for at, item in enumerate(value) if item not in _CAPABILITIES}
     if Capability.START_SESSION_CONNECTOR_REQUIRED in value and len(source["connectors"]) > 1:
         for at, item in enumerate(value):
             if item == Capability.REMOTE_START_STOP_CAPABLE:
                 reasons[at] = "a start must name the connector, which it can't"
-    return left_out(value, reasons) if reasons else value
+    return left_out(value, reasons)
 
 
 def six_decimals(value: str) -> Any:
     """6 decimals"""
     # 2.2.1 allows 5 to 7 (GeoLocation class), 2.1.1 exactly 6 (``mod_locations`` 4.12).
+    if value[-7:-6] == ".":
+        return value
     try:
         exact = Decimal(value)
         rounded = exact.quantize(Decimal("0.000001"), ROUND_HALF_EVEN)
@@ -200,7 +208,7 @@ def unpublished() -> Any:
 
 def parking_type(value: str) -> Any:
     """UNKNOWN and OTHER are left out"""
-    if value in set(ParkingType):
+    if value in _PARKING_TYPES:
         return value
     return ABSENT if value == old.LocationType.UNKNOWN else Lossy(ABSENT, f"no such parking type: {value}")
 

