@@ -7,7 +7,7 @@ must know beyond its argument, it asks of the facts.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -249,7 +249,7 @@ class Owed(Objects, Protocol):
     async def orphans(self, older_than_ms: int = 0) -> int:
         """Spread the notes that a crash left behind."""
 
-    def woken(self, every: float = 1.0) -> AsyncIterator[str | None]:
+    def woken(self, every: float = 1.0) -> AsyncGenerator[str | None, None]:
         """Links as they are owed something; None: look at all of them."""
 
     async def owing(self) -> list[str]:

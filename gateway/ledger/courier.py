@@ -9,6 +9,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -156,9 +157,10 @@ class Courier:
         sweeper = asyncio.create_task(self._sweep())
         try:
             await self._park_interrupted()
-            async for link in self._store.woken():
-                for each in [link] if link is not None else await self._links_owed():
-                    self.wake(each)
+            async with aclosing(self._store.woken()) as calls:
+                async for link in calls:
+                    for each in [link] if link is not None else await self._links_owed():
+                        self.wake(each)
         finally:
             sweeper.cancel()
             for task in (*self._draining.values(), sweeper):
