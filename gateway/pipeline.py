@@ -297,18 +297,17 @@ class Pipeline:
     async def _announcer(self, reading: Reading, directory: Directory) -> str | None:
         """The link that announced the token of a session or CDR; else the one to the party its token names."""
         token = Document(reading.kind, reading.canonical).view().cdr_token
-        source = await self._source_of_token(token.uid, token.type, directory)
-        if source is not None:
-            return source
-        link = directory.partner_of(Party(token.country_code, token.party_id), supply=False)
+        named = Party(token.country_code, token.party_id)
+        said = await self._token(token.uid, token.type, named)
+        if said is not None and said.source in directory:
+            return said.source
+        link = directory.partner_of(named, supply=False)
         return link.id if link else None
 
-    async def _source_of_token(self, uid: str, type: str | None, directory: Directory) -> str | None:
-        said = await self._token(uid, type)
-        return said.source if said is not None and said.source in directory else None
-
-    async def _token(self, uid: str, type: str | None) -> Said | None:
+    async def _token(self, uid: str, type: str | None, owner: Party | None) -> Said | None:
+        """The token as announced: of this owner, where one is named, since cards of two eMSPs may have the same uid."""
         names = await self._objects.tokens_by_uid(uid) if uid else []
+        names = [name for name in names if owner is None or name.owner == owner]
         # 2.1.1 callers say OTHER for what its eMSP calls APP_USER: the exact type first, any other then.
         names.sort(key=lambda name: name.type != type)
         for said in await self._objects.read_many(names) if names else []:
@@ -536,7 +535,7 @@ class Pipeline:
     async def _known_token(self, message: Message) -> Said | None:
         try:
             async with asyncio.timeout(_LOOK_S):
-                return await self._token(message.ref.id, message.ref.type)
+                return await self._token(message.ref.id, message.ref.type, message.receiver)
         except (NotDurable, TimeoutError) as error:
             # Without the store an addressed question can still be asked; who announced the token can't be told.
             if message.receiver is None:

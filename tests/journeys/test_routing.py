@@ -221,3 +221,18 @@ async def test_nothing_goes_on_untranslated(world: Begin, core: str) -> None:
     assert 2000 <= (answer.status_code or 0) < 3000
     assert "current" in answer.message
     assert len(stage.backend.received) == before
+
+
+async def test_a_card_number_of_two_emsps_reaches_the_one_that_the_session_names(world: Begin) -> None:
+    """Two eMSPs have announced the same uid; a session and a CDR go to the one whose token they carry, and only there."""
+    stage = await world(ACME, VOLT)
+    await stage["acme"].push_token(thing("token", OLD))
+    theirs = {**at_volt(thing("token", NEW)), "uid": thing("token", OLD)["uid"]}
+    assert (await stage["volt"].push_token(theirs)).ok
+    token = {name: theirs[name] for name in ("country_code", "party_id", "uid", "type", "contract_id")}
+    await stage.backend.push_location(thing("location", NEW))
+    assert (await stage.backend.push_session({**thing("session", NEW), "cdr_token": token}, to=None)).ok
+    assert (await stage.backend.push_cdr({**thing("cdr", NEW), "cdr_token": token}, to=None)).ok
+    await settled(stage)
+    assert {received.module for received in stage["volt"].received} >= {"sessions", "cdrs"}
+    assert not {received.module for received in stage["acme"].received} & {"sessions", "cdrs"}
