@@ -180,7 +180,7 @@ class Pipeline:
         if reading is None:
             reading = await self._read(message, source, directory, adapter, _variant(plan, message, source))
         if message.module is Module.CDRS and reading.stored is not None:
-            return self._repeated(reading, http, source)
+            return await self._repeated(reading, http, source)
         if reading.stale:
             log.info("message.stale", partner=source.id, module=message.module)
             return Answer(status=1000, text="Older than what is known: nothing was changed")
@@ -374,7 +374,7 @@ class Pipeline:
         location = await self._cdr_url(reading.name, http, source) if reading.name.module is Module.CDRS else None
         return Answer(status=1000, http=201 if created else 200, text="Accepted", location=location)
 
-    def _repeated(self, reading: Reading, http: HttpRequest, source: Link) -> Answer:
+    async def _repeated(self, reading: Reading, http: HttpRequest, source: Link) -> Answer:
         """A CDR that is known already. Equal but for its ``last_updated``: the same answer again."""
         if not _same_cdr(reading.canonical, reading.before):
             log.error(
@@ -382,7 +382,8 @@ class Pipeline:
                 todo="it came again with other content, and the first was kept: ask the sender which is right",
             )  # fmt: skip
             raise InvalidObject("$.id", "a CDR with this id is known, and its content differs; CDRs can't be changed")
-        return Answer(status=1000, text="Known already", location=_cdr_url(reading.name, http, source))
+        location = await self._cdr_url(reading.name, http, source)
+        return Answer(status=1000, text="Known already", location=location)
 
     async def _cdr_url(self, name: Name, http: HttpRequest, source: Link) -> str:
         url = _cdr_url(name, http, source)

@@ -224,7 +224,7 @@ async def test_nothing_goes_on_untranslated(world: Begin, core: str) -> None:
 
 
 async def test_a_card_number_of_two_emsps_reaches_the_one_that_the_session_names(world: Begin) -> None:
-    """Two eMSPs have announced the same uid; a session and a CDR go to the one whose token they carry, and only there."""
+    """Two eMSPs have announced the same uid; a session and a CDR go to the one whose token they carry alone."""
     stage = await world(ACME, VOLT)
     await stage["acme"].push_token(thing("token", OLD))
     theirs = {**at_volt(thing("token", NEW)), "uid": thing("token", OLD)["uid"]}
