@@ -120,6 +120,8 @@ class Courier:
         self._draining: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._failures: dict[str, int] = defaultdict(int)
+        # Location -> the link and name of what embeds it. Only speed: what waits is due again by itself, too.
+        self._waiting: dict[Name, set[tuple[str, Name]]] = defaultdict(set)
 
     async def owed(self, name: Name) -> None:
         """Something was said and is noted as owed: spread it and set to work.
@@ -127,12 +129,19 @@ class Courier:
         The sender's acknowledgement doesn't hang on it: the note is durable, and the sweeper finds it.
         """
         try:
-            links = await self._store.spread(name)
+            links = {*await self._store.spread(name), *await self._release(name)}
         except NotDurable as error:
             log.warning("delivery.unspread", module=name.module, reason=error.message)
             return
         for link in links:
             self.wake(link)
+
+    async def _release(self, location: Name) -> list[str]:
+        """What waited for this location is due now; the links that it is for."""
+        released = self._waiting.pop(location, set())
+        for link, name in released:
+            await self._store.owe(link, name, _ms(self._clock()))
+        return [link for link, _ in released]
 
     def wake(self, link: str) -> None:
         """Look at what this link is owed, now."""
@@ -347,6 +356,8 @@ class Courier:
         module = due.name.module
         if withheld.status == _ONLY_TIMING:
             log.warning("delivery.waits", partner=errand.link.id, module=module, reason=withheld.reason)
+            location = self._codec.loads(errand.said.canonical)["location_id"]
+            self._waiting[Name(Module.LOCATIONS, due.name.owner, location)].add((errand.link.id, due.name))
             await self._store.postpone(errand.link.id, due, self._later(errand.link))
         elif module not in (Module.LOCATIONS, Module.TARIFFS):
             await self._hold(errand.link, due, "withheld", withheld.reason)
