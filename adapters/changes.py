@@ -54,6 +54,24 @@ class PatchRules:
     periods: Callable[[list[Any], list[Any], Policy], list[Any]]
 
 
+@frozen(kw_only=True)
+class Patching:
+    """The half of an adapter that deals in PATCHes; see ``gateway/ports.py``."""
+
+    rules: PatchRules
+
+    def merge(self, kind: Kind, stored: Any, ref: Ref, fragment: Any, policy: Policy) -> Any:
+        return merge(self.rules, kind, stored, ref, fragment, policy)
+
+    def place(self, stored: Any, ref: Ref, piece: Any) -> Any:
+        return place(stored, ref, piece)
+
+    def changes(
+        self, kind: Kind, ref: Ref, before: Any | None, after: Any, touched: frozenset[str], policy: Policy
+    ) -> tuple[Change, ...]:
+        return changes(self.rules, kind, ref, before, after, touched, policy)
+
+
 # Merging ------------------------------------------------------------------------------------------------------------
 
 

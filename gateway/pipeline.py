@@ -48,7 +48,7 @@ from gateway.model.modules import MODULES, Kind, Module, Verb
 from gateway.model.names import Moved, Name, Said, fold
 from gateway.model.party import Party
 from gateway.model.values import moment, same
-from gateway.ports import Adapter, Change, Codec, Objects, Wire
+from gateway.ports import Adapter, Codec, Objects, Wire
 from gateway.routing import Broadcast, Forward, Here, Plan, Refuse, Target, route
 from gateway.telemetry import MASK, MESSAGES, Crossed, crossed, declare, declare_object
 
@@ -258,7 +258,8 @@ class Pipeline:
         declare_object(name.module, up.data)
         return Reading(
             name=name, kind=kind, wire=wire, canonical=up.data, before=before, stored=stored, whole=False,
-            touched=frozenset(fragment) if message.ref.evse_uid is None else frozenset(), losses=up.losses,
+            touched=frozenset(fragment) if message.ref.evse_uid is None else frozenset(),
+            losses=_of_fragment(up.losses, fragment) if message.ref.evse_uid is None else up.losses,
             stale="last_updated" in fragment and _older(up.data, before), facts=facts,
         )  # fmt: skip
 
@@ -438,17 +439,28 @@ class Pipeline:
         named = self._adapters[source.dialect.version].touched(reading.kind, reading.touched, up=True)
         touched = adapter.touched(reading.kind, named, up=False)
         changes = adapter.changes(reading.kind, whole.ref, before.data, after.data, touched, link.dialect.policy)
-        return await self._send_changes(changes, whole, source, link, adapter)
+        parts = [
+            whole.evolve(
+                verb=change.verb,
+                ref=change.ref,
+                body=Document(change.kind, change.body),
+                losses=(
+                    *reading.losses,
+                    *change.loses(
+                        reading.kind, after.losses, lambda names: adapter.touched(reading.kind, names, up=False)
+                    ),
+                ),
+            )
+            for change in changes
+        ]
+        return await self._send_changes(parts, whole, source, link, adapter)
 
     async def _send_changes(
-        self, changes: Sequence[Change], whole: Message, source: Link, link: Link, adapter: Adapter
+        self, parts: Sequence[Message], whole: Message, source: Link, link: Link, adapter: Adapter
     ) -> Answer:
-        for change in changes:
-            part = whole.evolve(
-                verb=change.verb, ref=change.ref, body=Document(change.kind, change.body), trace=_hop(whole.trace)
-            )
-            answer = await self._exchange(part, source, link, adapter)
-            if answer.http == 404 and change.verb is Verb.PATCH:
+        for part in parts:
+            answer = await self._exchange(part.evolve(trace=_hop(part.trace)), source, link, adapter)
+            if answer.http == 404 and part.verb is Verb.PATCH:
                 # It doesn't have the object: the specification's own remedy is the whole of it.
                 return await self._exchange(whole.evolve(trace=_hop(whole.trace)), source, link, adapter)
             if not answer.good:
@@ -626,6 +638,11 @@ def _in_own_body(error: InvalidObject, ref: Ref) -> InvalidObject:
         if piece is not None:
             path = re.sub(rf"^\$\.{pieces}\[\d+\]", "$", path)
     return InvalidObject(path, error.what)
+
+
+def _of_fragment(losses: tuple[Loss, ...], fragment: Mapping[str, Any]) -> tuple[Loss, ...]:
+    """What is lost of a PATCH, rather than of the object that it was merged into."""
+    return tuple(loss for loss in losses if loss.pointer.partition("/")[2].partition("/")[0] in fragment)
 
 
 def _older(after: Mapping[str, Any], before: Mapping[str, Any]) -> bool:

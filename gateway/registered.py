@@ -128,9 +128,20 @@ class Links:
         registration = self._registrations[settings.id]
         registered = registration.standing is Standing.REGISTERED
         REGISTERED.labels(settings.id).set(registered)
+        return Link(
+            dialect=self.dialect(settings.id, registration),
+            registered=registered,
+            uses=settings.modules,
+            authorize_timeout=settings.authorize.timeout.total_seconds(),
+            in_flight=settings.limits.in_flight,
+        )
+
+    def dialect(self, link: str, registration: Registration) -> Dialect:
+        """The dialect that a link has with this registration, or would have."""
+        settings = self.settings[link]
         version = registration.version or settings.versions[0]
-        dialect = Dialect(
-            link=settings.id,
+        return Dialect(
+            link=link,
             version=version,
             ours=settings.ours,
             theirs=tuple(_named(seat, registration.business) for seat in settings.theirs),
@@ -142,22 +153,6 @@ class Links:
             backend=settings.is_backend,
             policy=settings.policies[version],
         )
-        return Link(
-            dialect=dialect,
-            registered=registered,
-            uses=settings.modules,
-            authorize_timeout=settings.authorize.timeout.total_seconds(),
-            in_flight=settings.limits.in_flight,
-        )
-
-    def candidate(self, link: str, registration: Registration) -> Dialect:
-        """The dialect that a link would have with this registration."""
-        before = self._registrations[link]
-        self._registrations[link] = registration
-        try:
-            return self._link(self.settings[link]).dialect
-        finally:
-            self._registrations[link] = before
 
 
 def _named(seat: Seat, business: Mapping[str, dict[str, Any]]) -> Seat:

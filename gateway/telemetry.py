@@ -81,19 +81,8 @@ class Mask:
 MASK: Final = Mask()
 
 
-@contextmanager
-def about(*sensitive: str | None) -> Iterator[None]:
-    """Declare strings sensitive for the lines written inside: a token's uid, a contract id."""
-    values = {value for value in sensitive if value and len(value) >= _SHORTEST and value != "#NA"}
-    reset = _sensitive.set(_sensitive.get() | values)
-    try:
-        yield
-    finally:
-        _sensitive.reset(reset)
-
-
 def declare(*sensitive: str | None) -> None:
-    """As ``about``, for the rest of the current task's context."""
+    """Mask these strings (a token's uid, a contract id) in every line that the current task still writes."""
     values = {value for value in sensitive if value and len(value) >= _SHORTEST and value != "#NA"}
     _sensitive.set(_sensitive.get() | values)
 

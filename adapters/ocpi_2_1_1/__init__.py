@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from adapters import changes, envelope
+from adapters import envelope
+from adapters.changes import Patching, PatchRules
 from adapters.headers import FROM, TO, read_trace, sent_back, write_trace
 from adapters.ocpi_2_1_1 import credentials, maps
 from adapters.ocpi_2_1_1.statuses import lowered
@@ -21,7 +22,6 @@ from adapters.ocpi_2_1_1.urls import INTERFACES, PATHS, side_of
 from adapters.parties import caller, check_owner, playing
 from adapters.paths import Path, check_id
 from adapters.transport import named_module, spelling, write_request
-from gateway.model.change import Change
 from gateway.model.dialect import Dialect, Seat
 from gateway.model.document import Document
 from gateway.model.errors import InvalidObject, NotFound
@@ -57,18 +57,19 @@ def _begins_after(new: list[Any], stored: list[Any]) -> bool:
         return False  # validation of the whole says what is wrong with it
 
 
-_PATCH_RULES: Final = changes.PatchRules(
+_PATCH_RULES: Final = PatchRules(
     patchable=frozenset({Kind.LOCATION, Kind.SESSION, Kind.TARIFF, Kind.TOKEN}),
     stamped=frozenset(),  # the specification's own examples have no last_updated
     periods=_periods,
 )
 
 
-@frozen
-class Ocpi211:
+@frozen(kw_only=True)
+class Ocpi211(Patching):
     """The adapter of OCPI 2.1.1; see ``gateway/ports.py``."""
 
     version: str = _VERSION
+    rules: PatchRules = _PATCH_RULES
     token_encoding: str = "raw"  # noqa: S105 - a name, no secret
     sends_routing_headers: bool = False
 
@@ -85,17 +86,6 @@ class Ocpi211:
 
     def touched(self, kind: Kind, names: frozenset[str], *, up: bool) -> frozenset[str]:
         return maps.touched(kind, names, up=up)
-
-    def merge(self, kind: Kind, stored: Any, ref: Ref, fragment: Any, policy: Policy) -> Any:
-        return changes.merge(_PATCH_RULES, kind, stored, ref, fragment, policy)
-
-    def place(self, stored: Any, ref: Ref, piece: Any) -> Any:
-        return changes.place(stored, ref, piece)
-
-    def changes(
-        self, kind: Kind, ref: Ref, before: Any | None, after: Any, touched: frozenset[str], policy: Policy
-    ) -> tuple[Change, ...]:
-        return changes.changes(_PATCH_RULES, kind, ref, before, after, touched, policy)
 
     # Transport
 

@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from adapters import changes, envelope
+from adapters import envelope
+from adapters.changes import Patching, PatchRules
 from adapters.headers import FROM, TO, read_trace, sent_back, write_trace
 from adapters.ocpi_2_2_1 import bodies, credentials
 from adapters.ocpi_2_2_1.urls import PATHS
 from adapters.parties import addressee, caller, check_owner, party_of, playing
 from adapters.paths import check_id
 from adapters.transport import as_alpha_2, named_module, write_request
-from gateway.model.change import Change
 from gateway.model.dialect import Dialect, Seat
 from gateway.model.document import Document
 from gateway.model.errors import InvalidObject, NotFound
@@ -27,7 +27,6 @@ from gateway.model.modules import MODULES, Kind, Module, Side
 from gateway.model.names import fold
 from gateway.model.party import Party
 from gateway.model.peer import PeerCredentials
-from gateway.model.policy import Policy
 from gateway.model.tables import MapTable
 
 _VERSION: Final = "2.2.1"
@@ -35,18 +34,19 @@ _RFID: Final = "RFID"  # the default of every ?type= in mod_tokens
 _SIDES: Final = {side.lower(): side for side in Side}
 _OWNED: Final = frozenset({Kind.LOCATION, Kind.SESSION, Kind.TARIFF, Kind.TOKEN})
 
-_PATCH_RULES: Final = changes.PatchRules(
+_PATCH_RULES: Final = PatchRules(
     patchable=frozenset({Kind.LOCATION, Kind.SESSION, Kind.TOKEN}),
     stamped=frozenset({Kind.LOCATION, Kind.SESSION, Kind.TOKEN}),
     periods=lambda stored, new, policy: [*stored, *new],  # mod_sessions PATCH: a request to add all of them
 )
 
 
-@frozen
-class Ocpi221:
+@frozen(kw_only=True)
+class Ocpi221(Patching):
     """The adapter of OCPI 2.2.1; see ``gateway/ports.py``."""
 
     version: str = _VERSION
+    rules: PatchRules = _PATCH_RULES
     token_encoding: str = "base64"  # noqa: S105 - a name, no secret
     sends_routing_headers: bool = True
 
@@ -63,17 +63,6 @@ class Ocpi221:
 
     def touched(self, kind: Kind, names: frozenset[str], *, up: bool) -> frozenset[str]:
         return names  # the canonical form is this version's
-
-    def merge(self, kind: Kind, stored: Any, ref: Ref, fragment: Any, policy: Policy) -> Any:
-        return changes.merge(_PATCH_RULES, kind, stored, ref, fragment, policy)
-
-    def place(self, stored: Any, ref: Ref, piece: Any) -> Any:
-        return changes.place(stored, ref, piece)
-
-    def changes(
-        self, kind: Kind, ref: Ref, before: Any | None, after: Any, touched: frozenset[str], policy: Policy
-    ) -> tuple[Change, ...]:
-        return changes.changes(_PATCH_RULES, kind, ref, before, after, touched, policy)
 
     # Transport
 

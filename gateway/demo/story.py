@@ -43,7 +43,7 @@ class Story:
         self._more.set()
         what = f"{crossing.verb} {crossing.module}" + (f"/{crossing.action}" if crossing.action else "")
         status = str(crossing.status) if crossing.status is not None else "no answer"
-        lost = "; ".join(f"{loss.pointer} ({loss.reason})" for loss in crossing.losses)
+        lost = " ".join(loss.pointer for loss in crossing.losses)
         self.tell(
             f"  {crossing.source:>7} {crossing.source_version} -> {crossing.target_version} {crossing.target:<7}"
             f"  {what:<22} {status:<4}  {'lost: ' + lost if lost else 'nothing lost'}"
@@ -79,7 +79,12 @@ class Story:
         self.check("what peers complain about", world.complaints, [])
 
     def _introduce(self, world: World) -> None:
-        self.tell("Registered")
+        self.tell(
+            "A gateway with its own Redis and three simulated platforms, all on loopback.\n"
+            "Each line is a message as it crosses: from whom, in which versions, to whom, what, its OCPI status,\n"
+            "and which values were lost on the way."
+        )
+        self.tell("\nRegistered")
         for link in world.gateway.links.directory.links.values():
             seats = ", ".join(f"{seat.party} {seat.role}" for seat in link.dialect.theirs)
             begun = {"us": "we registered", "them": "it registered", "none": "static tokens"}

@@ -316,7 +316,10 @@ class Courier:
         link, adapter = errand.link, errand.adapter
         body = None if change.body is None else Document(change.kind, change.body)
         trace = Trace(request_id=str(uuid.uuid4()), correlation_id=errand.message.trace.correlation_id)
-        message = errand.message.evolve(verb=change.verb, ref=change.ref, body=body, trace=trace)
+        losses = change.loses(
+            errand.kind, errand.message.losses, lambda names: adapter.touched(errand.kind, names, up=False)
+        )
+        message = errand.message.evolve(verb=change.verb, ref=change.ref, body=body, trace=trace, losses=losses)
         started = time.perf_counter()
         http: HttpAnswer | None = None
         try:

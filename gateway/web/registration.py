@@ -258,7 +258,7 @@ class Registrar:
         pending = pack(Credential(link=link, until=time.time() + _GRACE_S))
         await self._links.save(link, before, add={digest: pending})
         try:
-            dialect = self._links.candidate(link, replace(before, version=found.version))
+            dialect = self._links.dialect(link, replace(before, version=found.version))
             http = await self._call(
                 link, "POST", endpoint, token_a, found.encoding, within=_POST_S,
                 body=adapter.write_credentials(ours, dialect),

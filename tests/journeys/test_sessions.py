@@ -23,6 +23,7 @@ from scenes import (
 )  # fmt: skip
 
 from gateway.demo.world import World
+from gateway.telemetry import Crossed, watching
 
 AFTERWARDS = "2026-03-03T10:00:00Z"
 
@@ -165,3 +166,22 @@ async def test_the_patch_of_a_session_nobody_knows_is_404(world: Begin, core: st
         body = {"kwh": 1.0, "last_updated": AFTERWARDS}
         assert (await peer.patch("sessions", *peer.party, "S-9", body=body)).http == 404
     assert len(stage.backend.received) == before
+
+
+async def test_a_patch_tells_what_is_lost_of_the_patch(world: Begin) -> None:
+    """What was lost of the rest of a session was told with the PUT; a PATCH tells of what it says itself."""
+    seen: list[Crossed] = []
+    with watching(seen.append):
+        stage = await world(ACME, backend=operator(NEW))
+        await stage.backend.push_location(thing("location", NEW))
+        session = thing("session", NEW)
+        await stage.backend.push_session(session)
+        await stage["acme"].wait_for("PUT", "sessions")
+        change = {"total_cost": {"excl_vat": 9, "incl_vat": 11}, "last_updated": "2031-01-01T00:00:00Z"}
+        await stage.backend.patch_session(session["id"], change)
+        await stage["acme"].wait_for("PATCH", "sessions")
+        await settled(stage)
+    pointers = {c.verb: {loss.pointer for loss in c.losses} for c in seen if c.module == "sessions"}
+    assert "/cdr_token/uid" in pointers["PUT"]
+    assert "/total_cost/incl_vat" in pointers["PATCH"]
+    assert "/cdr_token/uid" not in pointers["PATCH"]
