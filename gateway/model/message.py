@@ -7,7 +7,7 @@ reading (the body), because reading may need facts and routing doesn't.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -69,13 +69,22 @@ class HttpRequest:
     body: Any = ABSENT
 
 
+Slices = AsyncIterator[Sequence[Any]]
+"""The items of a list, a slice at a time, each item a JSON value: a list need never be in memory as a whole."""
+
+
 @frozen(kw_only=True)
 class HttpAnswer:
-    """One HTTP answer, body decoded: a JSON value, or ABSENT where there was none or it wasn't JSON."""
+    """One HTTP answer, body decoded: a JSON value, or ABSENT where there was none or it wasn't JSON.
+
+    Attributes:
+        items: what ``data`` of the envelope holds, where it is written as it comes; the body is the rest then.
+    """
 
     status: int
     headers: Headers = field(factory=Headers, converter=_as_headers)
     body: Any = ABSENT
+    items: Slices | None = field(default=None, eq=False)
 
 
 @frozen(kw_only=True)
@@ -98,12 +107,38 @@ class Ref:
 
 @frozen(kw_only=True)
 class Query:
-    """Parameters of a list. Spec: 2.2.1 ``transport_and_format`` 4.1.4, Pagination."""
+    """Parameters of a request. Spec: 2.2.1 ``transport_and_format`` 4.1.4, Pagination; ``mod_charging_profiles``.
+
+    Attributes:
+        date_from, date_to: DateTime; from inclusive, to exclusive.
+        offset, limit: objects to skip, and objects on the page at most.
+        cursor: where a page begins, in a ``Link`` of ours; no parameter of the specification.
+        duration: of an active charging profile, in seconds.
+        response_url: where the result of a charging profile request goes that has no body.
+    """
 
     date_from: str | None = None
     date_to: str | None = None
     offset: int | None = None
     limit: int | None = None
+    cursor: str | None = None
+    duration: int | None = None
+    response_url: str | None = None
+
+
+@frozen(kw_only=True)
+class Paged:
+    """What the headers of one page of a list say. Spec: 2.2.1 ``transport_and_format`` 4.1.4, Pagination.
+
+    Attributes:
+        total: objects that the whole list has (``X-Total-Count``); None where nobody said.
+        limit: objects that a page has at most (``X-Limit``).
+        next: absolute URL of the next page (``Link``); None on the last one.
+    """
+
+    total: int | None = None
+    limit: int | None = None
+    next: str | None = None
 
 
 @frozen(kw_only=True)
@@ -126,7 +161,7 @@ class Message:
         sender: the party it comes from.
         receiver: the party it is for; None is open routing: the router decides by content.
         ref: owner and ids.
-        action: ``authorize``, or the name of a command; None for plain objects.
+        action: ``authorize``, ``charging_preferences``, ``callback``, or the name of a command; None for plain objects.
         body: as opened in the sender's wire form, as read in the canonical form; None without a body.
         losses: what reading it lost.
         wire_version: the version whose form the body still has; None once it is read.
@@ -160,6 +195,8 @@ class Answer:
         data: a Document (wire form when opened, canonical when read), a plain JSON value, or ABSENT.
         location: the ``Location`` header of a CDR POST, absolute.
         losses: what reading and writing it lost.
+        page: of a list, what its headers say.
+        items: of a list that is written as it comes, its items in wire form; ``data`` is ABSENT then.
     """
 
     status: int
@@ -168,6 +205,8 @@ class Answer:
     data: Any = ABSENT
     location: str | None = None
     losses: tuple[Loss, ...] = ()
+    page: Paged | None = None
+    items: Slices | None = field(default=None, eq=False)
 
     @property
     def good(self) -> bool:
