@@ -19,6 +19,8 @@ from aiohttp import web
 from attrs import define, evolve, field
 
 from adapters import VERSIONS
+from gateway.asking import Authorizations
+from gateway.exchange import Exchange
 from gateway.handshake import Standing
 from gateway.ledger.courier import Courier
 from gateway.lookup import Lookup
@@ -153,7 +155,11 @@ class Gateway:
             store=store, lookup=lookup, adapters=ADAPTERS, wire=wires, codec=CODEC, directory=lambda: links.directory
         )
         registrar = Registrar(links=links, adapters=ADAPTERS, doorkeeper=doorkeeper, outbound=wires.pushing)
-        pipeline = Pipeline(adapters=ADAPTERS, objects=store, lookup=lookup, wire=wires, ledger=courier, codec=CODEC)
+        exchange = Exchange(adapters=ADAPTERS, lookup=lookup, wire=wires)
+        authorizations = Authorizations(exchange=exchange, lookup=lookup, codec=CODEC)
+        pipeline = Pipeline(
+            exchange=exchange, authorizations=authorizations, objects=store, lookup=lookup, ledger=courier, codec=CODEC
+        )
         server = OcpiServer(
             links=links, adapters=ADAPTERS, doorkeeper=doorkeeper, registrar=registrar, pipeline=pipeline
         )

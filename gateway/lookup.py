@@ -104,6 +104,21 @@ class Lookup:
             case _:
                 return UNKNOWN
 
+    async def token(self, uid: str, type: str | None, owner: Party | None) -> Said | None:
+        """The token as announced: of this owner, where one is named, since cards of two eMSPs may have the same uid.
+
+        Raises:
+            NotDurable: the store is away.
+        """
+        names = await self._objects.tokens_by_uid(uid) if uid else []
+        names = [name for name in names if owner is None or name.owner == owner]
+        # 2.1.1 callers say OTHER for what its eMSP calls APP_USER: the exact type first, any other then.
+        names.sort(key=lambda name: name.type != type)
+        for said in await self._objects.read_many(names) if names else []:
+            if said is not None and not said.deleted:
+                return said
+        return None
+
     async def _all(self, names: Iterable[Name], owner: Party | None) -> Any:
         wanted = [name for name in names if owner is None or name.owner == owner]
         said = await self._objects.read_many(wanted) if wanted else []

@@ -29,36 +29,30 @@ from weakref import WeakValueDictionary
 import structlog
 from attrs import evolve, field, frozen
 
+from gateway.asking import Authorizations
 from gateway.directory import Directory, Link
+from gateway.exchange import Exchange, crossing, decided, hop
 from gateway.lookup import Lookup, connectors_of
 from gateway.model.document import Document
 from gateway.model.errors import (
     GatewayError,
     InvalidObject,
-    NotConnected,
     NotDurable,
     NotFound,
     ReceiverError,
     SenderError,
-    UnknownToken,
 )
-from gateway.model.facts import ABSENT, Asked, Crossing, Facts, Loss, Translated, Withheld
+from gateway.model.facts import Facts, Loss, Withheld
 from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Ref, Trace
 from gateway.model.modules import MODULES, Kind, Module, Verb
 from gateway.model.names import Moved, Name, Said, fold
 from gateway.model.party import Party
 from gateway.model.values import moment, same
-from gateway.ports import Adapter, Codec, Objects, Wire
+from gateway.ports import Adapter, Codec, Objects
 from gateway.routing import Broadcast, Forward, Here, Plan, Refuse, Target, route
-from gateway.telemetry import MASK, MESSAGES, Crossed, crossed, declare, declare_object
+from gateway.telemetry import MASK, MESSAGES, declare, declare_object
 
 log = structlog.get_logger()
-
-PUSH_S: Final = 10.0
-"""Seconds that a live push may take, from the sender's request to its answer."""
-
-_LOOK_S: Final = 0.5
-"""Seconds that an authorization waits for the store to say what is known of the token: its budget is the eMSP's."""
 
 _TRIES: Final = 5
 """How often a write that somebody else overtook is decided again."""
@@ -106,18 +100,18 @@ class Pipeline:
     def __init__(
         self,
         *,
-        adapters: Mapping[str, Adapter],
+        exchange: Exchange,
+        authorizations: Authorizations,
         objects: Objects,
         lookup: Lookup,
-        wire: Wire,
         ledger: Owing,
         codec: Codec,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._adapters = adapters
+        self._exchange = exchange
+        self._authorizations = authorizations
         self._objects = objects
         self._lookup = lookup
-        self._wire = wire
         self._ledger = ledger
         self._codec = codec
         self._clock = clock
@@ -128,7 +122,7 @@ class Pipeline:
     async def carry(self, http: HttpRequest, source: Link, directory: Directory) -> HttpAnswer:
         """One request of a link, to the answer it gets. Never raises for what the message or a peer does wrong."""
         started = time.perf_counter()
-        adapter = self._adapters[source.dialect.version]
+        adapter = self._exchange.adapter(source)
         message: Message | None = None
         error: GatewayError | None = None
         try:
@@ -155,7 +149,7 @@ class Pipeline:
         self, message: Message, http: HttpRequest, source: Link, directory: Directory, adapter: Adapter
     ) -> Answer:
         if message.action is not None:
-            return await self._authorize(message, source, directory, adapter)
+            return await self._authorizations.ask(message, source, directory)
         if message.verb is Verb.GET:
             return await self._posted_cdr(message, source)
         # One message at a time for one object of one sender: a PATCH must see what the PUT before it stored.
@@ -176,7 +170,7 @@ class Pipeline:
             # Open routing by content: who announced the token stands in the body.
             reading = await self._read(message, source, directory, adapter, None)
             announced = await self._announcer(reading, directory)
-        plan = _decided(route(message, source, directory, announced))
+        plan = decided(route(message, source, directory, announced))
         if reading is None:
             reading = await self._read(message, source, directory, adapter, _variant(plan, message, source))
         if message.module is Module.CDRS and reading.stored is not None:
@@ -221,7 +215,7 @@ class Pipeline:
         assert message.body is not None
         wire = message.body.data
         up, facts = await self._lookup.through(
-            lambda crossing: adapter.up(kind, wire, crossing), _crossing(message, source), directory
+            lambda c: adapter.up(kind, wire, c), crossing(message, source), directory
         )
         name = _name(message, up.data)
         declare_object(name.module, up.data)
@@ -250,9 +244,9 @@ class Pipeline:
                 wire = adapter.merge(kind, base, message.ref, dated, policy)
         else:
             wire = adapter.place(base, message.ref, fragment)
-        crossing = _crossing(message, source)
+        seen = crossing(message, source)
         try:
-            up, facts = await self._lookup.through(lambda c: adapter.up(kind, wire, c), crossing, directory)
+            up, facts = await self._lookup.through(lambda c: adapter.up(kind, wire, c), seen, directory)
         except InvalidObject as error:
             raise _in_own_body(error, message.ref) from None
         declare_object(name.module, up.data)
@@ -277,7 +271,7 @@ class Pipeline:
         # The link has changed its version since: what it said then, as it would say it now.
         canonical = self._codec.loads(stored.canonical)
         down, _ = await self._lookup.through(
-            lambda c: adapter.down(kind, canonical, c), _crossing(message, source), directory
+            lambda c: adapter.down(kind, canonical, c), crossing(message, source), directory
         )
         return down.data
 
@@ -299,22 +293,11 @@ class Pipeline:
         """The link that announced the token of a session or CDR; else the one to the party its token names."""
         token = Document(reading.kind, reading.canonical).view().cdr_token
         named = Party(token.country_code, token.party_id)
-        said = await self._token(token.uid, token.type, named)
+        said = await self._lookup.token(token.uid, token.type, named)
         if said is not None and said.source in directory:
             return said.source
         link = directory.partner_of(named, supply=False)
         return link.id if link else None
-
-    async def _token(self, uid: str, type: str | None, owner: Party | None) -> Said | None:
-        """The token as announced: of this owner, where one is named, since cards of two eMSPs may have the same uid."""
-        names = await self._objects.tokens_by_uid(uid) if uid else []
-        names = [name for name in names if owner is None or name.owner == owner]
-        # 2.1.1 callers say OTHER for what its eMSP calls APP_USER: the exact type first, any other then.
-        names.sort(key=lambda name: name.type != type)
-        for said in await self._objects.read_many(names) if names else []:
-            if said is not None and not said.deleted:
-                return said
-        return None
 
     # Owe --------------------------------------------------------------------------------------------------------------
 
@@ -417,13 +400,13 @@ class Pipeline:
         self, message: Message, reading: Reading, source: Link, target: Target, directory: Directory
     ) -> Answer:
         link = directory[target.link]
-        adapter = self._adapters[link.dialect.version]
+        adapter = self._exchange.adapter(link)
         onward = _onward(message, target, reading)
         if reading.canonical is None:
-            return await self._exchange(onward.evolve(body=None), source, link, adapter)
-        crossing = _crossing(message.evolve(receiver=target.party), link)
+            return await self._exchange.ask(onward.evolve(body=None), source, link)
+        seen = crossing(message.evolve(receiver=target.party), link)
         after, facts = await self._lookup.through(
-            lambda c: adapter.down(reading.kind, reading.canonical, c), crossing, directory, reading.facts
+            lambda c: adapter.down(reading.kind, reading.canonical, c), seen, directory, reading.facts
         )
         whole = onward.evolve(
             verb=Verb.POST if message.module is Module.CDRS else Verb.PUT,
@@ -432,11 +415,11 @@ class Pipeline:
             losses=(*reading.losses, *after.losses),
         )
         if reading.whole:
-            return await self._exchange(whole, source, link, adapter)
+            return await self._exchange.ask(whole, source, link)
         before, _ = await self._lookup.through(
-            lambda c: adapter.down(reading.kind, reading.before, c), crossing, directory, facts
+            lambda c: adapter.down(reading.kind, reading.before, c), seen, directory, facts
         )
-        named = self._adapters[source.dialect.version].touched(reading.kind, reading.touched, up=True)
+        named = self._exchange.adapter(source).touched(reading.kind, reading.touched, up=True)
         touched = adapter.touched(reading.kind, named, up=False)
         changes = adapter.changes(reading.kind, whole.ref, before.data, after.data, touched, link.dialect.policy)
         parts = [
@@ -453,112 +436,17 @@ class Pipeline:
             )
             for change in changes
         ]
-        return await self._send_changes(parts, whole, source, link, adapter)
+        return await self._send_changes(parts, whole, source, link)
 
-    async def _send_changes(
-        self, parts: Sequence[Message], whole: Message, source: Link, link: Link, adapter: Adapter
-    ) -> Answer:
+    async def _send_changes(self, parts: Sequence[Message], whole: Message, source: Link, link: Link) -> Answer:
         for part in parts:
-            answer = await self._exchange(part.evolve(trace=_hop(part.trace)), source, link, adapter)
+            answer = await self._exchange.ask(part.evolve(trace=hop(part.trace)), source, link)
             if answer.http == 404 and part.verb is Verb.PATCH:
                 # It doesn't have the object: the specification's own remedy is the whole of it.
-                return await self._exchange(whole.evolve(trace=_hop(whole.trace)), source, link, adapter)
+                return await self._exchange.ask(whole.evolve(trace=hop(whole.trace)), source, link)
             if not answer.good:
                 return answer
         return Answer(status=1000)
-
-    async def _exchange(
-        self, message: Message, source: Link, link: Link, adapter: Adapter, *, asking: bool = False
-    ) -> Answer:
-        """One request to a link and its answer.
-
-        Raises:
-            NotConnected, ReceiverTimeout, ReceiverError: it couldn't be had.
-        """
-        if not link.registered:
-            raise NotConnected(f"{link.id} is not registered")
-        within = link.authorize_timeout if asking else PUSH_S
-        started = time.perf_counter()
-        answer: Answer | None = None
-        error: GatewayError | None = None
-        try:
-            request = adapter.write_request(message, link.dialect)
-            http = await self._wire.send(link.id, request, within=within, asking=asking)
-            answer = adapter.open_answer(http, message, link.dialect)
-            return _passed_on(answer)
-        except GatewayError as failure:
-            error = failure
-            raise
-        finally:
-            crossed(_crossing_told(message, source, link, answer, error, started))
-
-    # Authorize --------------------------------------------------------------------------------------------------------
-
-    async def _authorize(self, message: Message, source: Link, directory: Directory, adapter: Adapter) -> Answer:
-        """A question to the token's eMSP, answered live. Spec: 2.2.1 ``mod_tokens`` 12.2.1.2, 2.1.1 2.2.2.
-
-        Goes on without the store: only what would have been known of the token is missing then.
-        """
-        known = await self._known_token(message)
-        announced = known.source if known is not None and known.source in directory else None
-        plan = _decided(route(message, source, directory, announced))
-        if not isinstance(plan, Forward):
-            raise UnknownToken("nobody here knows this token")
-        link, party = directory[plan.target.link], plan.target.party
-        token = self._token_of(known, party) or {"uid": message.ref.id, "type": message.ref.type}
-        declare(token.get("contract_id"))
-        question = _onward(message, plan.target, None)
-        question = question.evolve(ref=evolve(question.ref, owner=party, type=token["type"], id=token["uid"]))
-
-        references = None
-        if message.body is not None:
-            up, down = await self._across(Kind.LOCATION_REFERENCES, message.body.data, message, source, link, directory)
-            references = up.data
-            question = question.evolve(
-                body=Document(Kind.LOCATION_REFERENCES, down.data), losses=(*up.losses, *down.losses)
-            )
-        answer = await self._exchange(question, source, link, self._adapters[link.dialect.version], asking=True)
-        if not answer.good:
-            return answer.evolve(data=ABSENT)
-        if not isinstance(answer.data, Document):
-            raise ReceiverError("the authorization was answered without an AuthorizationInfo")
-        up, down = await self._across(
-            Kind.AUTHORIZATION_INFO, answer.data.data, question, link, source, directory,
-            asked=Asked(token=token, references=references),
-            told=Asked(token=token, references=message.body.data if message.body else None),
-        )  # fmt: skip
-        info = Document(Kind.AUTHORIZATION_INFO, down.data)
-        return answer.evolve(data=info, losses=(*up.losses, *down.losses), http=200)
-
-    async def _across(
-        self, kind: Kind, data: Any, message: Message, here: Link, there: Link, directory: Directory, *,
-        asked: Asked | None = None, told: Asked | None = None,
-    ) -> tuple[Translated, Translated]:  # fmt: skip
-        """What one link said, in the canonical form and in the other link's; what is unknown stays so."""
-        sender, receiver = self._adapters[here.dialect.version], self._adapters[there.dialect.version]
-        up, facts = await self._lookup.through(
-            lambda c: sender.up(kind, data, c), _crossing(message, here, asked=asked), directory, without_store=True
-        )
-        down, _ = await self._lookup.through(
-            lambda c: receiver.down(kind, up.data, c), _crossing(message, there, asked=told), directory, facts,
-            without_store=True,
-        )  # fmt: skip
-        return up, down
-
-    async def _known_token(self, message: Message) -> Said | None:
-        try:
-            async with asyncio.timeout(_LOOK_S):
-                return await self._token(message.ref.id, message.ref.type, message.receiver)
-        except (NotDurable, TimeoutError) as error:
-            # Without the store an addressed question can still be asked; who announced the token can't be told.
-            if message.receiver is None:
-                raise NotDurable("who announced this token can't be looked up just now") from error
-            return None
-
-    def _token_of(self, known: Said | None, party: Party) -> dict[str, Any] | None:
-        """The token as announced, if this is the party whose it is: uids of several eMSPs may be the same."""
-        token = self._codec.loads(known.canonical) if known is not None else None
-        return token if token is not None and _party(token) == party else None
 
     # Small things -----------------------------------------------------------------------------------------------------
 
@@ -579,12 +467,6 @@ def answer_of(error: GatewayError, *, hub: bool) -> Answer:
     return Answer(status=status, http=error.http, text=error.message)
 
 
-def _passed_on(answer: Answer) -> Answer:
-    """A peer's answer as it may be passed on: its OCPI status, and of its HTTP statuses only "no such object"."""
-    # A peer's 401 or 500 is about us and it; the sender's own request was fine.
-    return answer if answer.good or answer.http == 404 else answer.evolve(http=200)
-
-
 def _traced(message: Message) -> Message:
     trace = message.trace
     return message.evolve(
@@ -594,26 +476,12 @@ def _traced(message: Message) -> Message:
     )
 
 
-def _hop(trace: Trace) -> Trace:
-    # 2.2.1 transport_and_format, Unique message IDs: a new request id on each hop, the correlation id kept.
-    return evolve(trace, request_id=str(uuid.uuid4()))
-
-
 def _onward(message: Message, target: Target, reading: Reading | None) -> Message:
     """The message as it goes on: to the target's party, a new request id."""
     ref = message.ref
     if reading is not None:
         ref = evolve(ref, owner=reading.name.owner, id=reading.name.id, type=reading.name.type)
-    return message.evolve(receiver=target.party, ref=ref, trace=_hop(message.trace))
-
-
-def _crossing(message: Message, link: Link, *, asked: Asked | None = None) -> Callable[[Facts], Crossing]:
-    """How a translation on this link's side sees the message. The peer is the side of it that isn't the owner."""
-    owner = message.ref.owner
-    peer = message.receiver if message.sender == owner else message.sender
-    return lambda facts: Crossing(
-        facts=facts, policy=link.dialect.policy, owner=owner, peer=peer or message.receiver, asked=asked
-    )
+    return message.evolve(receiver=target.party, ref=ref, trace=hop(message.trace))
 
 
 def _name(message: Message, canonical: Mapping[str, Any]) -> Name:
@@ -622,13 +490,6 @@ def _name(message: Message, canonical: Mapping[str, Any]) -> Name:
         raise InvalidObject("$.country_code", "the owner of the object can't be told")
     type = str(canonical.get("type") or message.ref.type or "RFID") if message.module is Module.TOKENS else None
     return Name(message.module, owner, str(canonical.get("id") or canonical.get("uid") or message.ref.id), type)
-
-
-def _party(token: Mapping[str, Any]) -> Party | None:
-    try:
-        return Party.of(token["country_code"], token["party_id"])
-    except (KeyError, ValueError):
-        return None
 
 
 def _in_own_body(error: InvalidObject, ref: Ref) -> InvalidObject:
@@ -651,12 +512,6 @@ def _older(after: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
 
 def _same_cdr(one: Any, other: Any) -> bool:
     return same({**one, "last_updated": None}, {**other, "last_updated": None})
-
-
-def _decided(plan: Plan) -> Plan:
-    if isinstance(plan, Refuse):
-        raise plan.error
-    return plan
 
 
 def _targets(plan: Plan) -> tuple[Target, ...]:
@@ -684,27 +539,6 @@ def _opaque(name: Name, source: Link) -> str:
 def _cdr_url(name: Name, http: HttpRequest, source: Link) -> str:
     path = urlsplit(http.url).path.rstrip("/").removeprefix("/ocpi")
     return f"{source.dialect.base_url}{path}/{_opaque(name, source)}"
-
-
-def _crossing_told(
-    message: Message, source: Link, link: Link, answer: Answer | None, error: GatewayError | None, started: float
-) -> Crossed:
-    reason = error.message if error else None
-    if answer is not None and not answer.good:
-        reason = answer.text or "no message"
-    return Crossed(
-        source=source.id,
-        source_version=source.dialect.version,
-        target=link.id,
-        target_version=link.dialect.version,
-        module=message.module,
-        verb=message.verb,
-        action=message.action,
-        status=answer.status if answer else None,
-        losses=message.losses,
-        ms=_ms(started),
-        reason=reason,
-    )
 
 
 def _ms(started: float) -> float:

@@ -1,0 +1,146 @@
+"""One exchange with another platform: a request in its version and its answer, and bodies carried across.
+
+Everything live ends here: pushes of partners, authorizations, commands, charging profiles, reads that their owner
+answers. What they have in common is what one hop is: a fresh request id, the receiver's version, a deadline, one line
+that tells of it, and an answer of which only what is ours to pass on is passed on.
+
+Spec: 2.2.1 ``transport_and_format`` (Unique message IDs), ``status_codes``.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import evolve, frozen
+
+from gateway.directory import Directory, Link
+from gateway.lookup import Lookup
+from gateway.model.errors import GatewayError, NotConnected
+from gateway.model.facts import Asked, Crossing, Facts, Translated
+from gateway.model.message import Answer, Message, Trace
+from gateway.model.modules import Kind
+from gateway.ports import Adapter, Wire
+from gateway.routing import Plan, Refuse
+from gateway.telemetry import Crossed, crossed
+
+LIVE_S: Final = 10.0
+"""Seconds that a live exchange may take, from the sender's request to its answer."""
+
+
+@frozen(kw_only=True)
+class Exchange:
+    """Asks links, in their own version."""
+
+    adapters: Mapping[str, Adapter]
+    lookup: Lookup
+    wire: Wire
+
+    def adapter(self, link: Link) -> Adapter:
+        """The adapter of the version that a link speaks."""
+        return self.adapters[link.dialect.version]
+
+    async def ask(
+        self, message: Message, source: Link, link: Link, *, within: float = LIVE_S, asking: bool = False
+    ) -> Answer:
+        """One request to a link and its answer, in wire form.
+
+        Args:
+            message: its body in the link's wire form.
+            source: the link for which we ask; it is told of.
+            within: seconds for everything.
+            asking: an authorization: it has connections of its own, so that pushes can't starve it.
+
+        Raises:
+            NotConnected, ReceiverTimeout, ReceiverError: it couldn't be had.
+        """
+        if not link.registered:
+            raise NotConnected(f"{link.id} is not registered")
+        adapter = self.adapter(link)
+        started = time.perf_counter()
+        answer: Answer | None = None
+        error: GatewayError | None = None
+        try:
+            request = adapter.write_request(message, link.dialect)
+            http = await self.wire.send(link.id, request, within=within, asking=asking)
+            answer = adapter.open_answer(http, message, link.dialect)
+            return passed_on(answer)
+        except GatewayError as failure:
+            error = failure
+            raise
+        finally:
+            told(message, source, link, answer, error, started)
+
+    async def across(
+        self, kind: Kind, data: Any, message: Message, here: Link, there: Link, directory: Directory, *,
+        asked: Asked | None = None, told: Asked | None = None,
+    ) -> tuple[Translated, Translated]:  # fmt: skip
+        """What one link said, in the canonical form and in the other link's; what is unknown stays so.
+
+        Goes on without the store: an exchange under way isn't worth less because Redis is away.
+
+        Raises:
+            InvalidObject, Withheld: the translation's own.
+        """
+        sender, receiver = self.adapter(here), self.adapter(there)
+        up, facts = await self.lookup.through(
+            lambda c: sender.up(kind, data, c), crossing(message, here, asked=asked), directory, without_store=True
+        )
+        down, _ = await self.lookup.through(
+            lambda c: receiver.down(kind, up.data, c), crossing(message, there, asked=told), directory, facts,
+            without_store=True,
+        )  # fmt: skip
+        return up, down
+
+
+def decided(plan: Plan) -> Plan:
+    """A plan that leads somewhere. Raises the error that the sender reads, if it doesn't."""
+    if isinstance(plan, Refuse):
+        raise plan.error
+    return plan
+
+
+def hop(trace: Trace) -> Trace:
+    """The ids of the next hop: a new request id, the correlation id kept (``transport_and_format``)."""
+    return evolve(trace, request_id=str(uuid.uuid4()))
+
+
+def crossing(message: Message, link: Link, *, asked: Asked | None = None) -> Callable[[Facts], Crossing]:
+    """How a translation on this link's side sees the message. The peer is the side of it that isn't the owner."""
+    owner = message.ref.owner
+    peer = message.receiver if message.sender == owner else message.sender
+    return lambda facts: Crossing(
+        facts=facts, policy=link.dialect.policy, owner=owner, peer=peer or message.receiver, asked=asked
+    )
+
+
+def passed_on(answer: Answer) -> Answer:
+    """A peer's answer as it may be passed on: its OCPI status, and of its HTTP statuses only "no such object"."""
+    # A peer's 401 or 500 is about us and it; the sender's own request was fine.
+    return answer if answer.good or answer.http == 404 else answer.evolve(http=200)
+
+
+def told(
+    message: Message, source: Link, link: Link, answer: Answer | None, error: GatewayError | None, started: float
+) -> None:
+    """The one line of a request that was sent on; ``started`` is of ``time.perf_counter``."""
+    reason = error.message if error else None
+    if answer is not None and not answer.good:
+        reason = answer.text or "no message"
+    crossed(
+        Crossed(
+            source=source.id,
+            source_version=source.dialect.version,
+            target=link.id,
+            target_version=link.dialect.version,
+            module=message.module,
+            verb=message.verb,
+            action=message.action,
+            status=answer.status if answer else None,
+            losses=message.losses,
+            ms=round((time.perf_counter() - started) * 1000, 1),
+            reason=reason,
+        )
+    )
