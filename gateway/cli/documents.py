@@ -1,9 +1,10 @@
-"""Writes the documents that come from the grammar of configuration: JSON Schemas and the tables of config/README.md.
+"""Writes the documents that come from the code: JSON Schemas, the tables of config/README.md, adapters/MAPPING.md.
 
     python -m gateway.cli.documents config
 
 A table stands between two markers in the README, ``<!-- switches -->`` and ``<!-- /switches -->``; what is around them
-is written by people. A test compares, so that neither falls behind the classes of ``gateway.settings.files``.
+is written by people. The page of the mapping is generated as a whole. Tests compare, so that none falls behind the
+classes of ``gateway.settings.files`` and the field maps.
 """
 
 from __future__ import annotations
@@ -11,19 +12,23 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from gateway.app import ADAPTERS
+from gateway.model.tables import MapRow, MapTable
 from gateway.settings.reference import FILES, TABLES, schema, table
 from gateway.web.json import dumps_text
 
 
 def documents(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Every generated file of a ``config`` folder with the text that it must have."""
+    """Every generated file of a ``config`` folder, and of ``adapters`` beside it, with the text that it must have."""
     for name in FILES:
         yield folder / "schema" / f"{name}.json", _pretty(schema(name)) + "\n"
     readme = folder / "README.md"
     yield readme, with_tables(readme.read_text())
+    yield folder.parent / "adapters" / "MAPPING.md", mapping()
 
 
 def with_tables(text: str) -> str:
@@ -34,6 +39,39 @@ def with_tables(text: str) -> str:
             raise ValueError(f"the README has no place for the table of {name}: add its two markers")
         text = f"{text[: found.start(1)]}{table(name)}\n{text[found.end(1) :]}"
     return text
+
+
+def mapping() -> str:
+    """How each version's objects differ from the next newer version's, as one Markdown page."""
+    return (
+        "\n\n".join((_MAPPING, *(block for older, newer in pairwise(ADAPTERS) for block in _page(older, newer)))) + "\n"
+    )
+
+
+_MAPPING: Final = """# What becomes of each field
+
+Generated from the field maps (`python -m gateway.cli.documents config`); `ocpi-gateway explain` prints the same. One
+table for each class of objects, one row for each difference. What has no row is the same in both versions and passes
+untouched, and so does what no version knows. *Up* is towards the newer version, *down* towards the older one; an empty
+cell passes the value as it is. What is lost is noted each time: in the log, in a metric, in what `translate` prints."""
+
+
+def _page(older: str, newer: str) -> Iterator[str]:
+    yield f"## {older} and {newer}"
+    for each in ADAPTERS[older].explain():
+        yield f"### {each.title}\n\n{_rows(each, older, newer)}"
+
+
+def _rows(each: MapTable, older: str, newer: str) -> str:
+    if not each.rows:
+        return f"The same in {older} and {newer}."
+    cells = [(older, newer, "up", "down", "lost"), ("---",) * 5, *map(_cells, each.rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+
+
+def _cells(row: MapRow) -> tuple[str, ...]:
+    older, newer = (", ".join(f"`{name}`" for name in names) or "-" for names in (row.older, row.newer))
+    return older, newer, *(text.replace("|", "\\|") for text in (row.up, row.down, row.lost))
 
 
 def _pretty(value: Any, indent: str = "") -> str:
