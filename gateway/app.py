@@ -22,6 +22,7 @@ from adapters import VERSIONS
 from gateway.asking import Authorizations
 from gateway.exchange import Exchange
 from gateway.handshake import Standing
+from gateway.inquiry import Inquiry
 from gateway.ledger.courier import Courier
 from gateway.lookup import Lookup
 from gateway.model.errors import NotConnected, NotDurable
@@ -151,15 +152,18 @@ class Gateway:
         doorkeeper = Doorkeeper(store.credential)
         wires = Wires(links)
         lookup = Lookup(store, CODEC)
-        courier = Courier(
-            store=store, lookup=lookup, adapters=ADAPTERS, wire=wires, codec=CODEC, directory=lambda: links.directory
-        )
         registrar = Registrar(links=links, adapters=ADAPTERS, doorkeeper=doorkeeper, outbound=wires.pushing)
         exchange = Exchange(adapters=ADAPTERS, lookup=lookup, wire=wires)
+        inquiry = Inquiry(exchange=exchange, objects=store, codec=CODEC)
+        courier = Courier(
+            store=store, lookup=lookup, inquiry=inquiry, adapters=ADAPTERS, wire=wires, codec=CODEC,
+            directory=lambda: links.directory,
+        )  # fmt: skip
         authorizations = Authorizations(exchange=exchange, lookup=lookup, codec=CODEC)
         pipeline = Pipeline(
-            exchange=exchange, authorizations=authorizations, objects=store, lookup=lookup, ledger=courier, codec=CODEC
-        )
+            exchange=exchange, authorizations=authorizations, inquiry=inquiry, objects=store, lookup=lookup,
+            ledger=courier, codec=CODEC,
+        )  # fmt: skip
         server = OcpiServer(
             links=links, adapters=ADAPTERS, doorkeeper=doorkeeper, registrar=registrar, pipeline=pipeline
         )

@@ -21,6 +21,9 @@ from gateway.ports import Codec, Objects
 
 _ROUNDS: Final = 3
 
+FACT_S: Final = 24 * 3600.0
+"""Seconds for which a location that was asked from its owner counts."""
+
 
 class Lookup:
     """Answers facts from what is stored and from the directory."""
@@ -84,6 +87,9 @@ class Lookup:
         for key in wanted:
             if key not in found:
                 found[key] = await self._other(key, directory)
+            elif found[key] is UNKNOWN and key.kind is FactKind.LOCATION:
+                asked = await self._objects.recall(kept_fact(objects[key]))
+                found[key] = self._codec.loads(asked) if asked else UNKNOWN
         return found
 
     async def _other(self, key: Key, directory: Directory) -> Any:
@@ -146,6 +152,11 @@ class Lookup:
 def connectors_of(location: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The connectors of a canonical location."""
     return (connector for evse in location.get("evses") or () for connector in evse["connectors"])
+
+
+def kept_fact(name: Name) -> str:
+    """Where an object is remembered that its owner told us when asked, and never pushed."""
+    return f"fact:{name.text}"
 
 
 def _long_id(key: Key) -> str:

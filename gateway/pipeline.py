@@ -32,6 +32,7 @@ from attrs import evolve, field, frozen
 from gateway.asking import Authorizations
 from gateway.directory import Directory, Link
 from gateway.exchange import Exchange, crossing, decided, hop
+from gateway.inquiry import Inquiry
 from gateway.lookup import Lookup, connectors_of
 from gateway.model.document import Document
 from gateway.model.errors import (
@@ -102,6 +103,7 @@ class Pipeline:
         *,
         exchange: Exchange,
         authorizations: Authorizations,
+        inquiry: Inquiry,
         objects: Objects,
         lookup: Lookup,
         ledger: Owing,
@@ -110,6 +112,7 @@ class Pipeline:
     ) -> None:
         self._exchange = exchange
         self._authorizations = authorizations
+        self._inquiry = inquiry
         self._objects = objects
         self._lookup = lookup
         self._ledger = ledger
@@ -405,9 +408,16 @@ class Pipeline:
         if reading.canonical is None:
             return await self._exchange.ask(onward.evolve(body=None), source, link)
         seen = crossing(message.evolve(receiver=target.party), link)
-        after, facts = await self._lookup.through(
-            lambda c: adapter.down(reading.kind, reading.canonical, c), seen, directory, reading.facts
-        )
+        try:
+            after, facts = await self._lookup.through(
+                lambda c: adapter.down(reading.kind, reading.canonical, c), seen, directory, reading.facts
+            )
+        except Withheld as withheld:
+            if not await self._inquiry.helps(withheld, reading.canonical, directory):
+                raise
+            after, facts = await self._lookup.through(
+                lambda c: adapter.down(reading.kind, reading.canonical, c), seen, directory
+            )
         whole = onward.evolve(
             verb=Verb.POST if message.module is Module.CDRS else Verb.PUT,
             ref=evolve(onward.ref, evse_uid=None, connector_id=None),

@@ -17,6 +17,7 @@ import structlog
 from attrs import evolve, frozen
 
 from gateway.directory import Directory, Link, receiver_is_supply
+from gateway.inquiry import LOCATION_UNKNOWN, Inquiry, location_of
 from gateway.lookup import Lookup
 from gateway.model.change import Change
 from gateway.model.document import Document
@@ -39,9 +40,6 @@ _FIRST_PAUSE_S: Final = 5.0
 _LONGEST_PAUSE_S: Final = 300.0
 _SWEEP_S: Final = 5.0
 _LANE_MS: Final = int(DELIVERY_S * 2000)
-
-# A location whose owner hasn't said it yet: the session that embeds it waits for it, and is tried again.
-_ONLY_TIMING: Final = 2003
 
 # What a front proxy answers for a service that is down: the CDR was not stored.
 _NOT_STORED: Final = frozenset({429, 502, 503})
@@ -104,6 +102,7 @@ class Courier:
         *,
         store: Owed,
         lookup: Lookup,
+        inquiry: Inquiry,
         adapters: Mapping[str, Adapter],
         wire: Wire,
         codec: Codec,
@@ -112,6 +111,7 @@ class Courier:
     ) -> None:
         self._store = store
         self._lookup = lookup
+        self._inquiry = inquiry
         self._adapters = adapters
         self._wire = wire
         self._codec = codec
@@ -296,10 +296,19 @@ class Courier:
     async def _translated(self, errand: _Errand, directory: Directory) -> Translated:
         canonical = self._codec.loads(errand.said.canonical)
         crossing = _crossing(errand.link, errand.message)
-        down, _ = await self._lookup.through(
-            lambda c: errand.adapter.down(errand.kind, canonical, c), crossing, directory, link=errand.link.id
-        )
-        return down
+
+        async def lowered() -> Translated:
+            down, _ = await self._lookup.through(
+                lambda c: errand.adapter.down(errand.kind, canonical, c), crossing, directory, link=errand.link.id
+            )
+            return down
+
+        try:
+            return await lowered()
+        except Withheld as withheld:
+            if await self._inquiry.helps(withheld, canonical, directory):
+                return await lowered()
+            raise
 
     async def _send(self, errand: _Errand, changes: Sequence[Change], whole: Any) -> _Attempt | None:
         """The changes one by one; the whole object where the receiver doesn't know it. None: nothing to say."""
@@ -357,10 +366,10 @@ class Courier:
     async def _keep_back(self, errand: _Errand, due: Due, sent: Sent | None, withheld: Withheld) -> None:
         """It must not be shown, or can't be said: withdrawn where the receiver has it, held where money hangs on it."""
         module = due.name.module
-        if withheld.status == _ONLY_TIMING:
+        if withheld.status == LOCATION_UNKNOWN:
             log.warning("delivery.waits", partner=errand.link.id, module=module, reason=withheld.reason)
-            location = self._codec.loads(errand.said.canonical)["location_id"]
-            self._waiting[Name(Module.LOCATIONS, due.name.owner, location)].add((errand.link.id, due.name))
+            location = location_of(self._codec.loads(errand.said.canonical))
+            self._waiting[location].add((errand.link.id, due.name))
             await self._store.postpone(errand.link.id, due, self._later(errand.link))
         elif module not in (Module.LOCATIONS, Module.TARIFFS):
             await self._hold(errand.link, due, "withheld", withheld.reason)
