@@ -7,7 +7,7 @@ must know beyond its argument, it asks of the facts.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -101,10 +101,14 @@ class Adapter(Protocol):
     def open_request(self, http: HttpRequest, dialect: Dialect) -> Message:
         """URL, headers and reference of a request; the body stays in wire form (``message.wire_version``).
 
+        A GET without an id is a list, with its ``query``. A call of a ``callback_url`` of ours has the action
+        ``callback`` and its id in ``ref.id``; its body is a ``Kind.COMMAND_RESULT`` whatever was asked, an object or a
+        bare word.
+
         Raises:
             NotFound: no such path in this version, or another party's URL.
             NotAllowed: a method that the resource doesn't have.
-            InvalidObject: headers or ids contradict each other.
+            InvalidObject: headers, ids or parameters contradict each other, are missing, or can't be understood.
         """
 
     def write_request(self, message: Message, dialect: Dialect) -> HttpRequest:
@@ -112,13 +116,21 @@ class Adapter(Protocol):
 
         Raises:
             NotConnected: the other side has no endpoint for it.
+            NotAllowed: this version has no such request.
+            InvalidObject: an id that no URL can carry.
         """
 
-    def open_answer(self, http: HttpAnswer, message: Message, dialect: Dialect) -> Answer:
-        """Status, data (wire form) and Location of an answer.
+    def open_answer(self, http: HttpAnswer, message: Message, dialect: Dialect, called: str | None = None) -> Answer:
+        """Status, data (wire form) and what the headers say of an answer.
+
+        The data is a Document; of a list, a JSON list, or ABSENT with ``items`` where it is streamed, and ``page``
+        beside it; of charging preferences a word.
+
+        Args:
+            called: the URL that was called, if it wasn't the message's own but the link to a further page.
 
         Raises:
-            ReceiverError: it isn't an OCPI answer.
+            ReceiverError: it isn't an OCPI answer, or lacks the data that it must have.
         """
 
     def write_answer(
@@ -131,6 +143,15 @@ class Adapter(Protocol):
 
         Args:
             unopened: a request of a functional module that couldn't be opened: who should read its answer is in it.
+        """
+
+    def callback_url(self, id: str, dialect: Dialect) -> str:
+        """Our URL at which a result is awaited, for a short id without dots and slashes. Peers have 255 characters."""
+
+    def write_callback(self, message: Message, url: str, dialect: Dialect) -> HttpRequest:
+        """The request that brings a result (in this version's wire form) to the ``response_url`` that its asker gave.
+
+        Its answer is opened as that of any message: ``open_answer`` with the action ``callback``.
         """
 
     # Registration -----------------------------------------------------------------------------------------------------
@@ -180,6 +201,35 @@ class Wire(Protocol):
         Raises:
             NotConnected: nothing was sent; safe to send again.
             ReceiverTimeout, ReceiverError: something was sent, and no usable answer came.
+        """
+
+    def stream(self, link: str, request: HttpRequest, *, within: float) -> AbstractAsyncContextManager[Incoming]:
+        """As ``send``, for a list that may be larger than memory: its items are read as they come.
+
+        Args:
+            within: seconds until the answer begins; it may take as long as it likes, while something comes.
+        """
+
+
+class Incoming(Protocol):
+    """An answer that is still coming in. What hasn't been read when its context ends isn't read any more."""
+
+    @property
+    def listed(self) -> bool:
+        """Whether ``data`` has turned out to be a list. Known once ``items`` has given some, or ended."""
+
+    @property
+    def answer(self) -> HttpAnswer:
+        """The answer as far as it has come, without the items: its body is the envelope's other members.
+
+        ABSENT, once ``items`` has ended, if there was no envelope.
+        """
+
+    def items(self) -> AsyncGenerator[Sequence[bytes], None]:
+        """The items of the list, each as bytes of JSON, unread, as many as have come.
+
+        Raises:
+            ReceiverTimeout, ReceiverError: nothing more came in time, the connection broke, or what came is no list.
         """
 
 
@@ -239,9 +289,21 @@ class Objects(Protocol):
     async def recall(self, id: str) -> bytes | None:
         """What was remembered under ``id``."""
 
+    async def forget(self, id: str) -> None:
+        """Nothing is found under ``id`` any more."""
+
+    async def names(self, owner: Party, module: Module, after: int = 0, limit: int = 500) -> list[tuple[int, Name]]:
+        """The owner's objects of a module that aren't deleted, by rank, from the one after ``after`` on."""
+
+    async def owners(self) -> list[Party]:
+        """Everyone of whom an object was ever said."""
+
 
 class Owed(Objects, Protocol):
     """What is owed: due objects and CDRs under their receivers. Every method raises NotDurable as above."""
+
+    async def owe_all(self, link: str, names: Iterable[Name]) -> None:
+        """A new reason to look at each of these objects for this link, as of now."""
 
     async def spread(self, name: Name) -> tuple[str, ...]:
         """Turn the fan-out note of an object into due entries; the links that got one."""
@@ -292,6 +354,103 @@ class Owed(Objects, Protocol):
 
     def lane(self, link: str, name: Name, ms: int) -> AbstractAsyncContextManager[None]:
         """Alone with this object towards this link, in all replicas."""
+
+
+class Seen(Protocol):
+    """What each link may list. Every method raises NotDurable as above.
+
+    Pages are names, how many the whole list has, and the cursor of what follows (None: nothing). A page that begins
+    after a cursor misses nothing, whatever was taken out or moved since. What isn't a cursor raises InvalidObject.
+    """
+
+    async def see(self, link: str, name: Name, last_updated_ms: int, *, by_owner: bool = False) -> None:
+        """The link may list this object; with ``by_owner`` also among those of its owner alone."""
+
+    async def unsee(self, link: str, name: Name) -> None:
+        """The link may no longer list it."""
+
+    async def unsee_all(self, link: str) -> None:
+        """The link may list nothing any more."""
+
+    async def sees(self, link: str, names: Sequence[Name]) -> list[bool]:
+        """For each name whether the link may list it."""
+
+    async def seen_page(
+        self, link: str, module: Module, *,
+        owner: Party | None = None, after: str | None = None, offset: int = 0, limit: int,
+    ) -> tuple[list[Name], int, str | None]:  # fmt: skip
+        """A page in the order in which the link learned of the objects."""
+
+    async def seen_between(
+        self, link: str, module: Module, *,
+        owner: Party | None = None, from_ms: int | None = None, to_ms: int | None,
+        after: str | None = None, offset: int = 0, limit: int,
+    ) -> tuple[list[Name], int, str | None]:  # fmt: skip
+        """A page of what was updated from ``from_ms`` on and before ``to_ms``, by last_updated."""
+
+
+class Deadlines(Protocol):
+    """What happens once, or by a time, over all replicas. Every method raises NotDurable as above."""
+
+    async def claim(self, id: str, value: bytes, ttl: float) -> bytes | None:
+        """Who is first has ``id`` for ``ttl`` seconds and reads None; everybody else reads what that one said."""
+
+    async def set_deadline(self, id: str, at_ms: int) -> None:
+        """``id`` is overdue from this time on."""
+
+    async def clear_deadline(self, id: str) -> bool:
+        """It has no deadline any more; whether it had one."""
+
+    async def overdue(self, now_ms: int, limit: int) -> list[str]:
+        """What is overdue; the caller's alone for 30 s, and somebody's again if it isn't cleared by then."""
+
+
+class Reservations(Protocol):
+    """Numbers for reservations, which 2.1.1 wants. Every method raises NotDurable as above."""
+
+    async def reservation_number(self, link: str, owner: Party, id: str) -> int:
+        """The number, from 1 to 2^31-1, that always stands for this eMSP's reservation on this link."""
+
+    async def reservation_of(self, link: str, number: int) -> tuple[Party, str] | None:
+        """The eMSP and the id that a number stands for."""
+
+
+class Subscriptions(Protocol):
+    """Who set a charging profile on a session. Every method raises NotDurable as above."""
+
+    async def subscribe(self, session: Name, link: str, value: bytes = b"", *, ttl: float) -> None:
+        """This link did; it is known for ``ttl`` seconds."""
+
+    async def subscribers(self, session: Name) -> dict[str, bytes]:
+        """The links that did, each with its value."""
+
+    async def unsubscribe(self, session: Name, link: str) -> None:
+        """This link has taken it away."""
+
+
+class News(Protocol):
+    """What is found out about links while the gateway runs. Every method raises NotDurable as above."""
+
+    async def announce(self, topic: str, text: str) -> None:
+        """All replicas hear it."""
+
+    def announcements(self, every: float = 1.0) -> AsyncGenerator[tuple[str, str] | None, None]:
+        """What is announced; None: something may have been missed, look at everything."""
+
+    async def set_fact(self, link: str, field: str, value: bytes | None) -> None:
+        """A fact about a link; None takes it away."""
+
+    async def facts(self, link: str) -> dict[str, bytes]:
+        """All facts about a link."""
+
+    async def client_put(self, link: str, field: str, value: bytes) -> None:
+        """What is known of a party behind this link."""
+
+    async def client_drop(self, link: str, field: str) -> None:
+        """Nothing is known of it any more."""
+
+    async def clients(self, link: str) -> dict[str, bytes]:
+        """All that is known of the parties behind this link."""
 
 
 class Registrations(Protocol):

@@ -14,10 +14,11 @@ caches them by their hash either way, and there is no case in which a restarted 
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
@@ -187,6 +188,31 @@ class Connection:
     def queue(pipe: Pipeline, name: str, keys: list[str], *args: str | bytes | int) -> None:
         """One script among the commands of a pipeline."""
         pipe.eval(script(name), len(keys), *keys, *args)
+
+    async def fields(self, key: str) -> dict[str, bytes]:
+        """All fields of a hash and their values.
+
+        Raises:
+            NotDurable: Redis is away.
+        """
+        return {field.decode(): value for field, value in (await self.command("HGETALL", key)).items()}
+
+    async def heard(self, channel: str, every: float) -> AsyncGenerator[bytes | None, None]:
+        """What is said on a channel, without end.
+
+        None means that something may have been missed. It comes first, and every ``every`` seconds in which nothing
+        was said, since a connection that broke in silence looks like that. While Redis is away, nothing comes.
+        """
+        while True:
+            try:
+                async with self.durable(), self.client.pubsub() as calls:
+                    await calls.subscribe(channel)
+                    yield None
+                    while True:
+                        call = await calls.get_message(ignore_subscribe_messages=True, timeout=every)
+                        yield call["data"] if call else None
+            except NotDurable:
+                await asyncio.sleep(every)
 
     async def ping(self) -> None:
         """Nothing, if Redis is there.

@@ -7,11 +7,15 @@ hash tag: keys with the same tag share a slot in Redis Cluster, and only those a
 key                         type   what
 =========================== ====== ====================================================================================
 *said, one tag per owner*
-og:obj:{OWNER}:module:id    hash   the object as said last: canonical, wire, version, source, id, deleted, at; and seq,
-                                   the sequence that it shares with its variants, and by, the write that came last
-og:obj:{OWNER}:module:id:L  hash   the variant of link L: the same without seq and by
+og:obj:{OWNER}:module:id    hash   the object as said last: canonical, wire, version, source, id, deleted, at,
+                                   correlation, receiver; and seq, the sequence that it shares with its variants, by,
+                                   the write that came last, and variants, how many of them there are
+og:obj:{OWNER}:module:id:L  hash   the variant of link L: the same without seq, by and variants
+og:all:{OWNER}:module       zset   names of the objects that aren't deleted, by rank: in the order in which they came
+og:all:{OWNER}              string the rank given last; none is given twice
 og:note:{OWNER}:module:id   hash   fan-out note: one field for each link that is owed the object, and # its sequence
 og:notes:{OWNER}            zset   names with a note, by the time it was written
+og:profiled:{OWNER}:name    hash   link -> what it said when it set a charging profile on this session; for a time
 *owed, one tag per link*
 og:due:{link}               zset   names to look at, by the time in ms
 og:ticket:{link}            hash   name -> ticket of the due entry; # is the counter
@@ -22,8 +26,17 @@ og:cdrdone:{link}           zset   names of CDRs delivered, by the time in ms
 og:cdr:{link}:name          hash   the entry: state, reason, attempts, owed, moved, at, location, digest, by
 og:reg:{link}               hash   the registration: value, version, drop (digests still to be taken away), by
 og:lane:{link}:name         string who is talking to this link about this object
+og:seen:{link}:module       zset   names that this link may list, by rank: in the order in which it learned of them
+og:seen:{link}:module:OWNER zset   the same of one owner alone, for links that may ask for that
+og:seenat:{link}:module     zset   the same names by last_updated in ms
+og:seenat:{link}:module:OWNER
+                            zset   the same of one owner alone
+og:seen:{link}              hash   module, or module:OWNER, of each list that there is; # is the rank given last
+og:client:{link}            hash   what is known of the parties behind the link, each under a field of its own
+og:fact:{link}              hash   small facts about the link, such as a pause, each under a field of its own
+og:reservation:{link}       hash   OWNER:id -> number that stands for it; number -> OWNER:id as spelled; # the last one
 *single keys, no tag*
-og:owners                   set    owners that may have notes
+og:owners                   set    owners of whom an object was ever said
 og:links                    set    links that may be owed something
 og:cred:digest              hash   a credentials token that opens a link: value, and version of the registration
 og:credkey                  string the key of the digests
@@ -32,7 +45,10 @@ og:charged:id               set    names of the sessions of a contract, for 90 d
 og:priced:owner:tariff      set    names of the locations that have named a tariff
 og:uid:uid                  set    names of the tokens with a uid, whatever their type and owner
 og:cb:id                    string what a callback, or the URL of a CDR, stands for
+og:once:id                  string who came first, and what he said; for a time
+og:deadlines                zset   ids of what ends by itself, by the time in ms
 og:wake                     channel links that are owed something as of now
+og:news                     channel topic and text of what another replica should know
 =========================== ====== ====================================================================================
 
 ``og`` is the prefix (``redis.prefix``). Ids come from strangers: each is one segment, percent-encoded so that no two
@@ -44,7 +60,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from gateway.model.names import Name, encode, fold
+from gateway.model.modules import Module
+from gateway.model.names import Name, decode, encode, fold
 from gateway.model.party import Party
 
 # In hashes whose fields are names or links: the field that is neither. ``encode`` never yields it.
@@ -66,6 +83,15 @@ class Keys:
 
     def notes(self, owner: str) -> str:
         return f"{self.prefix}:notes:{{{owner}}}"
+
+    def all(self, owner: str, module: Module) -> str:
+        return f"{self.all_rank(owner)}:{module}"
+
+    def all_rank(self, owner: str) -> str:
+        return f"{self.prefix}:all:{{{owner}}}"
+
+    def profiled(self, session: Name) -> str:
+        return f"{self.prefix}:profiled:{_tail(session)}"
 
     def owners(self) -> str:
         return f"{self.prefix}:owners"
@@ -97,6 +123,24 @@ class Keys:
     def lane(self, link: str, name: Name) -> str:
         return f"{self._of_link('lane', link)}:{name.text}"
 
+    def seen(self, link: str, part: str) -> str:
+        return f"{self.seen_parts(link)}:{part}"
+
+    def seen_at(self, link: str, part: str) -> str:
+        return f"{self._of_link('seenat', link)}:{part}"
+
+    def seen_parts(self, link: str) -> str:
+        return self._of_link("seen", link)
+
+    def clients(self, link: str) -> str:
+        return self._of_link("client", link)
+
+    def facts(self, link: str) -> str:
+        return self._of_link("fact", link)
+
+    def reservations(self, link: str) -> str:
+        return self._of_link("reservation", link)
+
     def links(self) -> str:
         return f"{self.prefix}:links"
 
@@ -113,7 +157,7 @@ class Keys:
         return f"{self.prefix}:charged:{encode(fold(contract_id))}"
 
     def priced(self, owner: Party, tariff_id: str) -> str:
-        return f"{self.prefix}:priced:{encode(str(owner))}:{encode(fold(tariff_id))}"
+        return f"{self.prefix}:priced:{tag_of(owner)}:{encode(fold(tariff_id))}"
 
     def uid(self, uid: str) -> str:
         return f"{self.prefix}:uid:{encode(fold(uid))}"
@@ -121,8 +165,17 @@ class Keys:
     def callback(self, id: str) -> str:
         return f"{self.prefix}:cb:{encode(id)}"
 
+    def once(self, id: str) -> str:
+        return f"{self.prefix}:once:{encode(id)}"
+
+    def deadlines(self) -> str:
+        return f"{self.prefix}:deadlines"
+
     def wake(self) -> str:
         return f"{self.prefix}:wake"
+
+    def news(self) -> str:
+        return f"{self.prefix}:news"
 
     def _of_link(self, kind: str, link: str) -> str:
         return f"{self.prefix}:{kind}:{{{encode(link)}}}"
@@ -131,6 +184,17 @@ class Keys:
 def owner_of(name: Name) -> str:
     """The owner as it stands in the name's keys: the tag of everything said under it."""
     return name.text.split(":", 2)[1]
+
+
+def tag_of(owner: Party) -> str:
+    """The same from the party."""
+    return encode(str(owner))
+
+
+def party_of(tag: str) -> Party:
+    """The party that ``tag_of`` made this tag of."""
+    country, _, party_id = decode(tag).partition("-")
+    return Party(country, party_id)
 
 
 def _tail(name: Name) -> str:

@@ -16,7 +16,8 @@ away cost one entry and one request. Three rules keep it honest:
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -28,6 +29,8 @@ from gateway.model.names import Backlog, CdrEntry, CdrState, Due, Held, Name, Se
 from gateway.store.connection import Connection, mark
 
 _CDR_FIELDS: Final = ("state", "reason", "attempts", "owed", "moved", "at", "location", "digest")
+# So many objects are owed in one round trip: they take Redis some 10 ms.
+_A_TRIP: Final = 500
 
 
 @define(eq=False)
@@ -43,6 +46,18 @@ class Owed(Connection):
             self._queue_owe(pipe, link, name, at_ms)
             return int((await pipe.execute())[-1])
 
+    async def owe_all(self, link: str, names: Iterable[Name]) -> None:
+        """A new reason to look at each of these objects for this link, as of now; a few hundred to a round trip.
+
+        What was owed when Redis went away stays owed, and the whole may be repeated.
+        """
+        rest, now = iter(names), self.now()
+        while part := list(islice(rest, _A_TRIP)):
+            async with self.durable(), self.client.pipeline(transaction=False) as pipe:
+                for name in part:
+                    self._queue_owe(pipe, link, name, now)
+                await pipe.execute()
+
     async def due(self, link: str, now_ms: int, limit: int) -> list[Due]:
         """What is due by now, oldest first, at most ``limit``."""
         found = await self.run("due", [self.keys.due(link), self.keys.ticket(link)], now_ms, limit)
@@ -56,6 +71,10 @@ class Owed(Connection):
             pipe.hdel(self.keys.sent(link), name.text)
             packed = (await pipe.execute())[0]
         return None if packed is None else _unpack_sent(packed)
+
+    async def forget_sent(self, link: str) -> None:
+        """Nobody knows any more what this receiver has: it has joined anew, and starts with nothing."""
+        await self.command("UNLINK", self.keys.sent(link))
 
     async def settle(self, link: str, due: Due, sent: Sent | None, again_ms: int | None = None) -> bool:
         """An attempt ended well. The entry goes, unless there is a newer reason to look.

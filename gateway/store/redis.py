@@ -1,4 +1,4 @@
-"""The store: what is said, what is owed, who is registered, and what passes between replicas, in one Redis.
+"""The store: what is said, owed, seen and awaited, who is registered, and what passes between replicas, in one Redis.
 
 Replicas hold nothing that matters in memory. What belongs together is written by one script in one slot
 (``keys.py``); what lives in different slots is brought together by writes that may be repeated, in an order in which
@@ -16,17 +16,20 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Final
 
 from attrs import define
 
 from gateway.model.errors import NotDurable, ReceiverTimeout
 from gateway.model.names import Name
+from gateway.store.awaited import Awaited
 from gateway.store.keys import owner_of
+from gateway.store.news import News
 from gateway.store.owed import Owed
 from gateway.store.registrations import Registrations
 from gateway.store.said import Objects
+from gateway.store.seen import Seen
 
 # Waiting for a lane: look again after this long, in seconds. The first look comes soon, since most calls take little.
 _FIRST_LOOK: Final = 0.005
@@ -37,7 +40,7 @@ _LEASE_MS: Final = 1000
 
 
 @define(eq=False)
-class Store(Objects, Owed, Registrations):
+class Store(Objects, Owed, Seen, Awaited, Registrations, News):
     """Everything that the gateway keeps. Every method raises ``NotDurable`` while Redis is away.
 
     ``Store.connect(url, prefix)`` makes one, ``aclose()`` ends it.
@@ -90,16 +93,9 @@ class Store(Objects, Owed, Registrations):
         None means: look at all of them. It comes first, whenever a call may have been missed, and every ``every``
         seconds without one, so that a lost call costs a second and no more. While Redis is away, nothing comes.
         """
-        while True:
-            try:
-                async with self.durable(), self.client.pubsub() as calls:
-                    await calls.subscribe(self.keys.wake())
-                    yield None
-                    while True:
-                        call = await calls.get_message(ignore_subscribe_messages=True, timeout=every)
-                        yield call["data"].decode() if call else None
-            except NotDurable:
-                await asyncio.sleep(every)
+        async with aclosing(self.heard(self.keys.wake(), every)) as calls:
+            async for link in calls:
+                yield link if link is None else link.decode()
 
     @asynccontextmanager
     async def lane(self, link: str, name: Name, ms: int) -> AsyncIterator[None]:
@@ -144,13 +140,3 @@ class Store(Objects, Owed, Registrations):
             pipe.set(key, who, nx=True, px=ms)
             pipe.get(key)
             return bool((await pipe.execute())[1] == who.encode())
-
-    async def remember(self, id: str, value: bytes, ttl: float | None) -> None:
-        """``value`` is found under ``id`` for ``ttl`` seconds (None: for good): callbacks, URLs of CDRs."""
-        ends = () if ttl is None else ("PX", int(ttl * 1000))
-        await self.command("SET", self.keys.callback(id), value, *ends)
-
-    async def recall(self, id: str) -> bytes | None:
-        """What was remembered under ``id``, None if nothing or no longer."""
-        value: bytes | None = await self.command("GET", self.keys.callback(id))
-        return value

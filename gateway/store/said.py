@@ -2,7 +2,7 @@
 
 One script stores the object and its fan-out note; then the sender is acknowledged. ``spread`` (in ``redis.py``) turns
 the note into due entries under each receiver, which in a cluster live elsewhere; a crash between the two leaves the
-note, and ``orphans`` finds it.
+note, and ``orphans`` finds it. The same script keeps the list of all that an owner has said.
 
 A variant is what an owner told one receiver alone (2.2.1 ``transport_and_format``, Message Routing: a push to one
 party). It shadows the general object for that link until the owner sends that link a DELETE. General object and
@@ -20,7 +20,7 @@ from gateway.model.modules import Module
 from gateway.model.names import Moved, Name, Said, decode, encode
 from gateway.model.party import Party
 from gateway.store.connection import Connection, mark
-from gateway.store.keys import COUNTER, owner_of
+from gateway.store.keys import COUNTER, owner_of, party_of, tag_of
 
 _FIELDS: Final = ("id", "canonical", "wire", "version", "source", "deleted", "at", "correlation", "receiver")
 _DELETED: Final = _FIELDS.index("deleted")
@@ -111,18 +111,24 @@ class Objects(Connection):
             fields += [label, record[place]]
         owner = owner_of(name)
         async with self.durable(), self.client.pipeline(transaction=False) as pipe:
-            # First and in the same trip: a note whose owner isn't listed would never be found by ``orphans``.
-            if owed:
-                pipe.sadd(self.keys.owners(), owner)
+            # First and in the same trip: nobody would look for notes and objects of an owner that isn't listed.
+            pipe.sadd(self.keys.owners(), owner)
             self.queue(
                 pipe,
                 "say",
-                [self.keys.object(name), self.keys.object(name, variant), self.keys.note(name), self.keys.notes(owner)],
+                [
+                    self.keys.object(name),
+                    self.keys.object(name, variant),
+                    self.keys.note(name),
+                    self.keys.notes(owner),
+                    self.keys.all(owner, name.module),
+                    self.keys.all_rank(owner),
+                ],
                 "" if expect is None else expect,
                 mark(),
                 name.text,
                 now,
-                int(deleted and variant is not None),
+                int(deleted),
                 len(fields),
                 *fields,
                 *map(encode, owed),
@@ -131,6 +137,27 @@ class Objects(Connection):
         if sequence < 0:
             raise Moved("the object was changed by someone else at the same time; try again")
         return sequence
+
+    async def names(self, owner: Party, module: Module, after: int = 0, limit: int = 500) -> list[tuple[int, Name]]:
+        """The owner's objects of a module in the order in which they came, each with its rank; at most ``limit``.
+
+        What is deleted isn't among them; what is only there as somebody's variant is. An object keeps its rank however
+        often it changes, and one that was deleted and said again comes last, so nothing is skipped between two calls.
+
+        Args:
+            after: the rank that the last call ended with; 0: from the beginning.
+
+        Raises:
+            NotDurable: Redis is away.
+        """
+        key = self.keys.all(tag_of(owner), module)
+        async with self.durable():
+            found: Any = await self.client.zrangebyscore(key, f"({after}", "+inf", start=0, num=limit, withscores=True)
+        return [(int(rank), Name.parse(text.decode())) for text, rank in found]
+
+    async def owners(self) -> list[Party]:
+        """Everyone of whom an object was ever said, in the order of their codes. Raises NotDurable as above."""
+        return sorted(party_of(tag.decode()) for tag in await self.command("SMEMBERS", self.keys.owners()))
 
     async def index_token(self, name: Name, contract_id: str, former: str | None = None) -> None:
         """The token can be found by its uid and its contract from now on, and no longer by its former contract.

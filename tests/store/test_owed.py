@@ -42,6 +42,18 @@ async def test_an_object_is_owed_once_however_often_it_changes(store: Store) -> 
     assert (due.at, due.ticket) == (300, tickets[-1])
 
 
+async def test_a_link_may_be_owed_everything_at_once(store: Store) -> None:
+    """However many objects it is, each is due as of now under its own ticket, and the link is known to be owing."""
+    names = [Name(Module.TARIFFS, EXA, str(i)) for i in range(1203)]
+    await store.owe_all("acme", iter(names))
+    await store.owe_all("acme", [LOCATION])
+    await store.owe_all("volt", [])
+    due = await store.due("acme", store.now(), 2000)
+    assert {entry.name for entry in due} == {*names, LOCATION}
+    assert len({entry.ticket for entry in due}) == 1204
+    assert await store.owing() == ["acme"]
+
+
 async def test_a_settled_entry_is_gone_and_what_was_confirmed_is_known(store: Store) -> None:
     """After a confirmed delivery nothing is due, and the next attempt knows what the receiver has."""
     await store.owe("acme", LOCATION, 1)

@@ -78,7 +78,7 @@ async def test_a_variant_shadows_the_general_object_for_its_link_alone(store: St
 
     async def seen(link: str | None) -> bytes | None:
         said = await store.read(LOCATION, link)
-        return said and said.canonical
+        return said.canonical if said is not None else None
 
     assert [await seen("acme"), await seen("volt"), await seen(None)] == [b"for acme", b"general", b"general"]
     await say(store, LOCATION, b"", None, variant="acme", deleted=True)
@@ -115,6 +115,61 @@ async def test_a_variant_that_ended_is_deleted_until_there_is_a_general_object(s
     said = await store.read(LOCATION, "acme")
     assert said is not None
     assert (said.canonical, said.deleted) == (b"general", False)
+
+
+async def test_all_that_an_owner_said_is_listed_in_the_order_in_which_it_came(store: Store) -> None:
+    """Each object once, whatever it is changed to, by owner and module; page by page from any rank on."""
+    locations = [Name(Module.LOCATIONS, EXA, id) for id in ("C", "A", "B")]
+    for name in (*locations, SESSION, Name(Module.LOCATIONS, Party("DE", "ACM"), "X"), locations[0]):
+        await say(store, name, b"1")
+    listed = await store.names(EXA, Module.LOCATIONS)
+    assert [name for _, name in listed] == locations
+    first = await store.names(EXA, Module.LOCATIONS, limit=2)
+    assert first == listed[:2]
+    assert await store.names(EXA, Module.LOCATIONS, after=first[-1][0], limit=2) == listed[2:]
+    assert await store.names(EXA, Module.TARIFFS) == []
+
+
+async def test_everyone_who_said_something_is_listed(store: Store) -> None:
+    """Owners are known by their first object, whether it was owed to anybody or not."""
+    assert await store.owners() == []
+    for owner in (EXA, Party("DE", "ACM"), EXA):
+        await say(store, Name(Module.TARIFFS, owner, "T"), b"1")
+    assert await store.owners() == [Party("DE", "ACM"), EXA]
+
+
+async def test_what_is_deleted_leaves_the_list_and_comes_back_last(store: Store) -> None:
+    """A deleted object isn't listed; said again it has a rank that none had before, so nobody reading on misses it."""
+    one, other = Name(Module.LOCATIONS, EXA, "1"), Name(Module.LOCATIONS, EXA, "2")
+    await say(store, one, b"1")
+    await say(store, other, b"1")
+    ((_, _), (rank, _)) = await store.names(EXA, Module.LOCATIONS)
+    await say(store, other, b"1", deleted=True)
+    await say(store, other, b"1", deleted=True)
+    assert [name for _, name in await store.names(EXA, Module.LOCATIONS)] == [one]
+    await say(store, other, b"1")
+    assert [name for _, name in await store.names(EXA, Module.LOCATIONS, after=rank)] == [other]
+
+
+async def test_an_object_that_only_one_receiver_has_is_listed_too(store: Store) -> None:
+    """A name is listed while there is a general object or anybody's variant, and no longer."""
+
+    async def listed() -> bool:
+        return bool(await store.names(EXA, Module.LOCATIONS))
+
+    for variant in ("acme", "volt", "acme"):
+        await say(store, LOCATION, b"variant", variant=variant)
+    await say(store, LOCATION, b"general")
+    await say(store, LOCATION, b"general", deleted=True)
+    assert await listed()
+    await say(store, LOCATION, b"", variant="acme", deleted=True)
+    await say(store, LOCATION, b"", variant="acme", deleted=True)
+    assert await listed()
+    await say(store, LOCATION, b"", variant="volt", deleted=True)
+    assert not await listed()
+    await say(store, LOCATION, b"variant", variant="acme")
+    await say(store, LOCATION, b"", variant="acme", deleted=True)
+    assert not await listed()
 
 
 async def test_only_locations_and_tariffs_have_variants(store: Store) -> None:

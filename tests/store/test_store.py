@@ -1,4 +1,4 @@
-"""Between replicas: waking, lanes, callbacks; and a Redis that is away."""
+"""Between replicas: waking and lanes; and a Redis that is away."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from redis.asyncio import Redis
 
 from gateway.model.errors import NotDurable, ReceiverTimeout
 from gateway.model.modules import Module
@@ -87,7 +87,7 @@ async def test_waiting_outlives_redis(own_server: OwnServer) -> None:
     await store.aclose()
 
 
-# Lanes and callbacks --------------------------------------------------------------------------------------------------
+# Lanes ----------------------------------------------------------------------------------------------------------------
 
 
 async def test_exchanges_about_one_object_follow_each_other(store: Store) -> None:
@@ -136,18 +136,6 @@ async def test_a_lane_is_free_again_when_its_holder_dies_or_is_late(store: Store
                 pass
 
 
-async def test_what_is_remembered_is_recalled_for_its_time(store: Store) -> None:
-    """A callback is known for its time, a CDR's URL for good, anything else not at all."""
-    await store.remember("cb1", b"acme", 60)
-    await store.remember("cb2", b"gone", 0.001)
-    await store.remember("cdr", b"kept", None)
-    async with Redis.from_url(store.where) as client:
-        assert 59_000 < await client.pttl(store.keys.callback("cb1")) <= 60_000
-        assert await client.pttl(store.keys.callback("cdr")) == -1
-    assert await store.recall("cb1") == b"acme"
-    assert await store.recall("other") is None
-
-
 # Repetition -----------------------------------------------------------------------------------------------------------
 
 
@@ -155,8 +143,10 @@ async def test_a_write_that_the_client_repeats_is_done_once(store: Store) -> Non
     """A script that arrives twice, because its first answer was lost, answers as it did the first time."""
     keys = store.keys
     record, note, notes = keys.object(LOCATION), keys.note(LOCATION), keys.notes("NL-EXA")
-    say = ("say", [record, record, note, notes], 0, mark(), LOCATION.text, 1, 0, 2, "at", 1)
+    listed = [keys.all("NL-EXA", Module.LOCATIONS), keys.all_rank("NL-EXA")]
+    say = ("say", [record, record, note, notes, *listed], 0, mark(), LOCATION.text, 1, 0, 4, "at", 1, "deleted", 0)
     assert [await store.run(*say), await store.run(*say)] == [1, 1]
+    assert await store.names(EXA, Module.LOCATIONS) == [(1, LOCATION)]
 
     register = ("register", [keys.registration("acme")], 0, mark(), b"value", b"")
     assert [await store.run(*register), await store.run(*register)] == [1, 1]
@@ -253,7 +243,9 @@ async def test_the_server_is_described(store: Store) -> None:
 
 def test_scripts_touch_only_the_keys_they_are_given() -> None:
     """No script makes up a key or reads a body: cluster slots and numbers with decimals depend on it."""
-    for name in ("say", "forget", "owe", "due", "settle", "postpone", "hold", "cdr_owe", "cdr_move", "register"):
+    scripts = [path.name.removesuffix(".lua") for path in (files("gateway.store") / "scripts").iterdir()]
+    assert {"say", "see", "slice", "overdue", "reservation"} <= {*scripts}
+    for name in scripts:
         assert "cjson" not in script(name)
         for call in script(name).split("redis.call(")[1:]:
             assert call.split(", ")[1].startswith("KEYS["), call

@@ -1,0 +1,158 @@
+"""What each link may list: the names that it has learned of, and no others.
+
+A list is served from here, so what a link must not see can't leak into one: it never gets in. And a total is exact,
+because it counts just these names, whatever else there is.
+
+Each list is kept in two orders. By *rank*: in the order in which the link learned of the objects, for lists without
+dates (2.2.1 ``transport_and_format`` 4.1.4, Pagination: the oldest first, so that new objects come on later pages). By
+*time*: last_updated, for ``date_from`` and ``date_to``. An object that changes keeps its rank and moves in time.
+
+A page begins after a cursor: the place of the object that the page before ended with, whether that is still there or
+not. So what is taken out or moved between two pages never makes a reader skip another object, as it would if pages were
+counted from the front: a reader takes a gap for a deletion. The offset of a request that comes without a cursor is
+counted all the same; how far it is makes no difference to the time it takes.
+
+Links that may ask for the objects of one owner (a backend addresses a partner) have lists by owner too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from attrs import define
+
+from gateway.model.errors import InvalidObject
+from gateway.model.modules import Module
+from gateway.model.names import Name
+from gateway.model.party import Party
+from gateway.store.connection import Connection
+from gateway.store.keys import COUNTER, owner_of, tag_of
+
+Listed = tuple[list[Name], int, str | None]
+"""Names (ids folded: the object has the spelling), how many the whole list has, the cursor of what follows if any."""
+
+
+@define(eq=False)
+class Seen(Connection):
+    """Lists of names for each link. Every method raises ``NotDurable`` when Redis is away."""
+
+    async def see(self, link: str, name: Name, last_updated_ms: int, *, by_owner: bool = False) -> None:
+        """The link may list this object from now on; it keeps its rank if it could before.
+
+        Args:
+            last_updated_ms: the object's last_updated, in milliseconds since 1970.
+            by_owner: the link may also ask for the objects of this owner alone.
+        """
+        parts = _parts(name)[: 2 if by_owner else 1]
+        keys = [key for part in parts for key in self._orders(link, part)]
+        await self.run("see", [self.keys.seen_parts(link), *keys], name.text, last_updated_ms, *parts)
+
+    async def unsee(self, link: str, name: Name) -> None:
+        """The link may no longer list it."""
+        async with self.durable(), self.client.pipeline(transaction=True) as pipe:
+            for part in _parts(name):
+                for key in self._orders(link, part):
+                    pipe.zrem(key, name.text)
+            await pipe.execute()
+
+    async def sees(self, link: str, names: Sequence[Name]) -> list[bool]:
+        """For each name whether the link may list it; one round trip.
+
+        Where a request doesn't say whose object it means (2.1.1 asks for ``/locations/LOC1``), the caller gives one
+        name for each owner that may be meant.
+        """
+        async with self.durable(), self.client.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.zscore(self.keys.seen(link, name.module), name.text)
+            return [rank is not None for rank in await pipe.execute()]
+
+    async def seen_page(
+        self,
+        link: str,
+        module: Module,
+        *,
+        owner: Party | None = None,
+        after: str | None = None,
+        offset: int = 0,
+        limit: int,
+    ) -> Listed:
+        """A page of the list, in the order in which the link learned of the objects.
+
+        Args:
+            owner: only this owner's; for links whose objects are seen ``by_owner``.
+            after: the cursor that the page before ended with; None: from the beginning.
+            offset: how many to skip from there.
+            limit: how many at most, at least 1.
+
+        Raises:
+            InvalidObject: the cursor isn't one of ours.
+        """
+        return await self._slice(self.keys.seen(link, _part(module, owner)), "-inf", "+inf", after, offset, limit)
+
+    async def seen_between(
+        self,
+        link: str,
+        module: Module,
+        *,
+        owner: Party | None = None,
+        from_ms: int | None = None,
+        to_ms: int | None,
+        after: str | None = None,
+        offset: int = 0,
+        limit: int,
+    ) -> Listed:
+        """A page of what was updated within a time, in the order of last_updated, then of the names.
+
+        An object that changes meanwhile moves to the end, or out of a time that ends before.
+
+        Args:
+            owner, after, offset, limit: as of ``seen_page``.
+            from_ms: last_updated from this time on, in milliseconds since 1970; None: from ever.
+            to_ms: last_updated before this time; None: until ever.
+
+        Returns:
+            As ``seen_page``; the total counts the whole time, not what is left of it.
+
+        Raises:
+            InvalidObject: the cursor isn't one of ours.
+        """
+        key = self.keys.seen_at(link, _part(module, owner))
+        low, high = "-inf" if from_ms is None else str(from_ms), "+inf" if to_ms is None else f"({to_ms}"
+        return await self._slice(key, low, high, after, offset, limit)
+
+    async def unsee_all(self, link: str) -> None:
+        """The link may list nothing any more."""
+        gone: set[bytes] = set()
+        while parts := set(await self.command("HKEYS", self.keys.seen_parts(link))) - {COUNTER.encode()} - gone:
+            keys = [key for part in parts for key in self._orders(link, part.decode())]
+            await self.command("UNLINK", *keys)
+            gone |= parts  # lists that began meanwhile are found in the next round
+
+    async def _slice(self, key: str, low: str, high: str, after: str | None, offset: int, limit: int) -> Listed:
+        score, text = ("", "") if after is None else _read_cursor(after)
+        # One more than was asked for tells whether anything follows.
+        total, found = await self.run("slice", [key], low, high, score, text, offset, limit + 1)
+        texts = [text.decode() for text in found[::2]]
+        more = len(texts) > limit
+        cursor = f"{int(found[2 * limit - 1])}:{texts[limit - 1]}" if more else None
+        return [Name.parse(text) for text in texts[:limit]], int(total), cursor
+
+    def _orders(self, link: str, part: str) -> Iterable[str]:
+        return self.keys.seen(link, part), self.keys.seen_at(link, part)
+
+
+def _part(module: Module, owner: Party | None) -> str:
+    return module.value if owner is None else f"{module}:{tag_of(owner)}"
+
+
+def _parts(name: Name) -> tuple[str, str]:
+    """The lists that a name can stand in."""
+    return name.module.value, f"{name.module}:{owner_of(name)}"
+
+
+def _read_cursor(cursor: str) -> tuple[str, str]:
+    """Score and name of a cursor: ``1700000000000:locations:NL-EXA:LOC1``."""
+    score, colon, text = cursor.partition(":")
+    if not (colon and score.isascii() and score.removeprefix("-").isdigit()):
+        raise InvalidObject("cursor", "is not one that was given out here")
+    return score, text
