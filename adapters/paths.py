@@ -2,7 +2,8 @@
 
 Each version writes its resources down in a ``Paths`` table. The same rows open what comes in and spell what goes out,
 so a path can't be understood in one way and written in another. Ids of a path are judged like the ids of a body
-(``model/types.py``), and owners are parties: alpha-2 or alpha-3, any case, never cut.
+(``model/types.py``), and owners are parties: alpha-2 or alpha-3, any case, never cut. A row also says what a good
+answer carries, and which parameters a request can't do without.
 
 Spec: 2.2.1 ``transport_and_format`` (Client Owned Object Push) and the "Interfaces and endpoints" of each
 module; 2.1.1 the same.
@@ -26,22 +27,31 @@ from gateway.model.types import Id
 
 _ID: Final = shape(Id)
 _OWNER: Final = ("{country_code}", "{party_id}")
-# The specification's names of path parameters, and where a Ref keeps them.
+# The specification's names of path parameters (a callback's path is ours to define), and where a Ref keeps them.
 _REF_FIELDS: Final = {
     "{location_id}": "id",
     "{session_id}": "id",
     "{tariff_id}": "id",
     "{cdr}": "id",
     "{token_uid}": "id",
+    "{callback_id}": "id",
     "{evse_uid}": "evse_uid",
     "{connector_id}": "connector_id",
 }
+_PIECES: Final = ("{evse_uid}", "{connector_id}")
 _WITH_BODY: Final = frozenset({Verb.PUT, Verb.PATCH, Verb.POST})
+_WITH_ID: Final = frozenset({Kind.LOCATION, Kind.CONNECTOR, Kind.SESSION, Kind.CDR, Kind.TARIFF})
+_WITH_UID: Final = frozenset({Kind.EVSE, Kind.TOKEN})
 
 
 def id_field(kind: Kind) -> str:
     """The field that identifies an object of this kind: EVSEs and tokens have a ``uid``."""
-    return "uid" if kind in (Kind.EVSE, Kind.TOKEN) else "id"
+    return "uid" if kind in _WITH_UID else "id"
+
+
+def has_id(kind: Kind) -> bool:
+    """Whether objects of this kind have an id of their own; commands and profiles, for example, have none."""
+    return kind in _WITH_ID or kind in _WITH_UID
 
 
 @frozen
@@ -52,9 +62,11 @@ class Path:
         module, side: the interface it belongs to; the side is the one that is called.
         below: its path below the module's endpoint, parameters in braces under the specification's names.
         verbs: the methods it has.
-        kind: what the bodies of its requests are.
-        answer: what the data of a good answer is, None where the specification leaves it open.
-        action: ``authorize``, for a resource that is no object.
+        kind: the object it is: what the bodies of its requests are, and the data of the answer to a GET.
+        answer: what the data of a good answer is, where it is something else.
+        word: whether that data may be a bare word: in place of the object, or because no object is defined.
+        action: for a resource that is no object: ``authorize``, ``charging_preferences``, ``callback``, or a command.
+        required: parameters that a request must have.
         body_optional: whether a request may come without a body.
     """
 
@@ -64,7 +76,9 @@ class Path:
     verbs: tuple[Verb, ...]
     kind: Kind
     answer: Kind | None = field(default=None, kw_only=True)
+    word: bool = field(default=False, kw_only=True)
     action: str | None = field(default=None, kw_only=True)
+    required: tuple[str, ...] = field(default=(), kw_only=True)
     body_optional: bool = field(default=False, kw_only=True)
     segments: tuple[str, ...] = field(init=False)
 
@@ -77,6 +91,29 @@ class Path:
         return len(segments) == len(self.segments) and all(
             ours.startswith("{") or ours == theirs for ours, theirs in zip(self.segments, segments, strict=True)
         )
+
+    @property
+    def lists(self) -> bool:
+        """Whether this is the list of a module's objects, a page at a time."""
+        return self.side is Side.SENDER and not self.segments
+
+    def answers(self, verb: Verb) -> Kind | None:
+        """What the data of a good answer is (of a list: each item); None where the specification leaves it open."""
+        return self.answer or (self.kind if verb is Verb.GET else None)
+
+    def concerns(self, message: Message) -> bool:
+        """Whether a message is a request to this resource."""
+        if (self.module, self.side, self.action) != (message.module, message.side, message.action):
+            return False
+        pieces = (message.ref.evse_uid is not None, message.ref.connector_id is not None)
+        if message.verb not in self.verbs or pieces != tuple(name in self.segments for name in _PIECES):
+            return False
+        # Of a list and an object, the id tells. It tells nothing of a POST: a CDR has an id that its URL doesn't name.
+        return message.verb is not Verb.GET or bool(message.ref.id) == self._names_id
+
+    @property
+    def _names_id(self) -> bool:
+        return any(_REF_FIELDS.get(segment) == "id" for segment in self.segments)
 
     def ref(self, segments: Sequence[str]) -> Ref:
         """The reference that these segments spell.
@@ -151,22 +188,30 @@ class Paths:
         allow = tuple(verb for row in rows for verb in row.verbs)
         raise NotAllowed(f"{method} is not a method of this resource", allow)
 
-    def of(self, message: Message) -> Path:
+    def of(self, message: Message, *, with_owner: bool = False) -> Path:
         """The resource that a message is about.
+
+        Args:
+            with_owner: of several that would do, the one whose path names the owner.
 
         Raises:
             NotAllowed: this version has none, or not with this method.
         """
-        depth = (message.ref.evse_uid is not None, message.ref.connector_id is not None)
-        for row in self.rows:
-            if (row.module, row.side, row.action) == (message.module, message.side, message.action) and (
-                message.verb in row.verbs and depth == tuple(name in row.segments for name in _PIECES)
-            ):
-                return row
-        raise NotAllowed(f"this version has no {message.verb} of {message.action or message.module}")
+        rows = [row for row in (*self.rows, CALLBACK) if row.concerns(message)]
+        if not rows:
+            raise NotAllowed(f"this version has no {message.verb} of {message.action or message.module}")
+        if with_owner and message.ref.owner is not None:
+            return next((row for row in rows if _OWNER[0] in row.segments), rows[0])
+        return rows[0]
 
 
-_PIECES: Final = ("{evse_uid}", "{connector_id}")
+CALLBACK: Final = Path(
+    Module.COMMANDS, Side.SENDER, "{callback_id}", (Verb.POST,), Kind.COMMAND_RESULT, action="callback"
+)
+"""Where results are posted, of commands and of charging profiles: a URL of ours (of the asker's, on the way out).
+
+Spec: 2.2.1 ``mod_commands`` and ``mod_charging_profiles``, Sender Interface: "No structure defined". 2.1.1 the same.
+"""
 
 
 def addressed_id(ref: Ref) -> str:
@@ -182,6 +227,8 @@ def check_id(kind: Kind, data: Mapping[str, Any], ref: Ref) -> None:
     Raises:
         InvalidObject: they don't.
     """
+    if not (has_id(kind) and ref.id):
+        return
     name = id_field(kind)
     if isinstance(inner := data.get(name), str) and fold(inner) != fold(addressed_id(ref)):
         raise InvalidObject(f"$.{name}", "is not the id in the URL")

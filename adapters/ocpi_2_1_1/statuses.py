@@ -7,20 +7,36 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from gateway.model.errors import NotFound, ReceiverError, SenderError, UnknownLocation, UnknownReceiver, UnknownToken
+from gateway.model.errors import (
+    NotConnected,
+    NotFound,
+    ReceiverError,
+    ReceiverTimeout,
+    SenderError,
+    UnknownLocation,
+    UnknownReceiver,
+    UnknownToken,
+)
 from gateway.model.message import Answer, Message
+from gateway.model.tokens import AllowedType
 
 _KNOWN: Final = frozenset({1000, 2000, 2001, 2002, 2003, 3000, 3001, 3002, 3003})
+
+
+_UNREACHABLE: Final = frozenset({ReceiverTimeout.status, NotConnected.status})
 
 
 def lowered(answer: Answer, message: Message | None) -> Answer:
     """The answer with a status of 2.1.1; a status that was replaced stands in its text.
 
     An unknown token is a 404 here; an unknown receiver is an unknown location where the request named one, since that
-    is what a 2.1.1 caller thinks it addressed; a hub that couldn't deliver is a server that failed.
+    is what a 2.1.1 caller thinks it addressed; a hub that couldn't deliver is a server that failed. An authorization
+    whose eMSP can't be had isn't one: the driver is told so at once, rather than left to what a CPO makes of a failure.
     """
     if answer.status in _KNOWN:
         return answer
+    if message is not None and message.action == "authorize" and answer.status in _UNREACHABLE:
+        return Answer(status=1000, text=answer.text, data={"allowed": AllowedType.NOT_ALLOWED.value})
     text = f"{answer.text or 'status'} ({answer.status})"
     if answer.status == UnknownToken.status:
         return answer.evolve(status=NotFound.status, http=NotFound.http, text=text)

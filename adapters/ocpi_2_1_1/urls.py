@@ -1,4 +1,4 @@
-"""The paths of OCPI 2.1.1, module by module, as far as they are served.
+"""The paths of OCPI 2.1.1, module by module.
 
 The specification speaks of a module's "CPO interface" and "eMSP interface", and so does the first segment below the
 version: ``cpo`` or ``emsp``, the role that *we* play to the caller. Inside, an interface is the owner's (SENDER) or its
@@ -9,7 +9,7 @@ Spec: 2.1.1, "Interfaces and endpoints" of each module.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from adapters.paths import Path, Paths
 from gateway.model.modules import MODULES, Kind, Module, Side, Verb
@@ -31,29 +31,49 @@ def segment_of(module: Module, side: Side) -> str:
     return next(segment for segment, role in INTERFACES.items() if side_of(module, role) is side)
 
 
-def _path(interface: Role, module: Module, below: str, verbs: tuple[Verb, ...], kind: Kind) -> Path:
-    return Path(module, side_of(module, interface), below, verbs, kind)
+def _path(interface: Role, module: Module, below: str, verbs: tuple[Verb, ...], kind: Kind, **more: Any) -> Path:
+    return Path(module, side_of(module, interface), below, verbs, kind, **more)
 
 
 _DELETE, _GET, _PATCH, _POST, _PUT = Verb.DELETE, Verb.GET, Verb.PATCH, Verb.POST, Verb.PUT
+_CPO, _EMSP = Role.CPO, Role.EMSP
 _OWNED: Final = "{country_code}/{party_id}"
-_LOCATION: Final = f"{_OWNED}/{{location_id}}"
-_EVSE: Final = f"{_LOCATION}/{{evse_uid}}"
+_LOCATION: Final = "{location_id}"
+_EVSE: Final = "{location_id}/{evse_uid}"
+_CONNECTOR: Final = "{location_id}/{evse_uid}/{connector_id}"
+
+
+def _command(kind: Kind) -> Path:
+    name = kind.upper()  # the names of the commands are those of their objects
+    # Before its correction (2.1.1-d2, changelog) the specification had a bare word for the answer.
+    return _path(_CPO, Module.COMMANDS, name, (_POST,), kind, answer=Kind.COMMAND_RESPONSE, word=True, action=name)
+
 
 PATHS: Final = Paths(
     (
-        #     interface  module            below the endpoint         verbs                    body
-        _path(Role.EMSP, Module.LOCATIONS, _LOCATION, (_PUT, _PATCH), Kind.LOCATION),
-        _path(Role.EMSP, Module.LOCATIONS, _EVSE, (_PUT, _PATCH), Kind.EVSE),
-        _path(Role.EMSP, Module.LOCATIONS, f"{_EVSE}/{{connector_id}}", (_PUT, _PATCH), Kind.CONNECTOR),
-        _path(Role.EMSP, Module.SESSIONS, f"{_OWNED}/{{session_id}}", (_PUT, _PATCH), Kind.SESSION),
-        _path(Role.EMSP, Module.CDRS, "", (_POST,), Kind.CDR),
-        _path(Role.EMSP, Module.CDRS, "{cdr}", (_GET,), Kind.CDR),  # what Location says; ours to define
-        _path(Role.EMSP, Module.TARIFFS, f"{_OWNED}/{{tariff_id}}", (_PUT, _PATCH, _DELETE), Kind.TARIFF),
-        _path(Role.CPO, Module.TOKENS, f"{_OWNED}/{{token_uid}}", (_PUT, _PATCH), Kind.TOKEN),
-        Path(
+        #     interface, module, below the endpoint, verbs, body
+        _path(_CPO, Module.LOCATIONS, "", (_GET,), Kind.LOCATION),
+        _path(_CPO, Module.LOCATIONS, _LOCATION, (_GET,), Kind.LOCATION),
+        _path(_CPO, Module.LOCATIONS, _EVSE, (_GET,), Kind.EVSE),
+        _path(_CPO, Module.LOCATIONS, _CONNECTOR, (_GET,), Kind.CONNECTOR),
+        _path(_EMSP, Module.LOCATIONS, f"{_OWNED}/{_LOCATION}", (_GET, _PUT, _PATCH), Kind.LOCATION),
+        _path(_EMSP, Module.LOCATIONS, f"{_OWNED}/{_EVSE}", (_GET, _PUT, _PATCH), Kind.EVSE),
+        _path(_EMSP, Module.LOCATIONS, f"{_OWNED}/{_CONNECTOR}", (_GET, _PUT, _PATCH), Kind.CONNECTOR),
+        _path(_CPO, Module.SESSIONS, "", (_GET,), Kind.SESSION, required=("date_from",)),
+        _path(_EMSP, Module.SESSIONS, f"{_OWNED}/{{session_id}}", (_GET, _PUT, _PATCH), Kind.SESSION),
+        _path(_CPO, Module.CDRS, "", (_GET,), Kind.CDR),
+        _path(_EMSP, Module.CDRS, "", (_POST,), Kind.CDR),
+        _path(_EMSP, Module.CDRS, "{cdr}", (_GET,), Kind.CDR),  # what Location says; ours to define
+        # Not in the specification; several peers post there, and read below it (``cdrs.post_url``).
+        _path(_EMSP, Module.CDRS, _OWNED, (_POST,), Kind.CDR),
+        _path(_EMSP, Module.CDRS, f"{_OWNED}/{{cdr}}", (_GET,), Kind.CDR),
+        _path(_CPO, Module.TARIFFS, "", (_GET,), Kind.TARIFF),
+        _path(_EMSP, Module.TARIFFS, f"{_OWNED}/{{tariff_id}}", (_GET, _PUT, _PATCH, _DELETE), Kind.TARIFF),
+        _path(_EMSP, Module.TOKENS, "", (_GET,), Kind.TOKEN),
+        _path(_CPO, Module.TOKENS, f"{_OWNED}/{{token_uid}}", (_GET, _PUT, _PATCH), Kind.TOKEN),
+        _path(
+            _EMSP,
             Module.TOKENS,
-            side_of(Module.TOKENS, Role.EMSP),
             "{token_uid}/authorize",
             (_POST,),
             Kind.LOCATION_REFERENCES,
@@ -61,5 +81,9 @@ PATHS: Final = Paths(
             action="authorize",
             body_optional=True,
         ),
+        _command(Kind.RESERVE_NOW),
+        _command(Kind.START_SESSION),
+        _command(Kind.STOP_SESSION),
+        _command(Kind.UNLOCK_CONNECTOR),
     )
 )

@@ -6,6 +6,7 @@ Spec: 2.2.1 ``transport_and_format``, ``credentials``, ``status_codes``, and the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from attrs import evolve, frozen
@@ -15,15 +16,35 @@ from adapters.changes import Patching, PatchRules
 from adapters.headers import FROM, TO, read_trace, sent_back, write_trace
 from adapters.ocpi_2_2_1 import bodies, credentials
 from adapters.ocpi_2_2_1.urls import PATHS
-from adapters.parties import addressee, caller, check_owner, party_of, playing
-from adapters.paths import check_id
-from adapters.transport import as_alpha_2, named_module, write_request
+from adapters.parties import (
+    addressee,
+    caller,
+    check_named,
+    check_owner,
+    first,
+    named_receiver,
+    owns,
+    party_of,
+    with_owner,
+)
+from adapters.paths import CALLBACK, Path, check_id
+from adapters.queries import read_query
+from adapters.transport import (
+    as_alpha_2,
+    callback_url,
+    is_callback,
+    named_module,
+    open_callback,
+    path_of,
+    write_callback,
+    write_request,
+)
 from gateway.model.dialect import Dialect, Seat
 from gateway.model.document import Document
 from gateway.model.errors import InvalidObject, NotFound
 from gateway.model.facts import Crossing, Needs, Translated
 from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Ref
-from gateway.model.modules import MODULES, Kind, Module, Side
+from gateway.model.modules import MODULES, Kind, Module, Side, Verb
 from gateway.model.names import fold
 from gateway.model.party import Party
 from gateway.model.peer import PeerCredentials
@@ -32,7 +53,7 @@ from gateway.model.tables import MapTable
 _VERSION: Final = "2.2.1"
 _RFID: Final = "RFID"  # the default of every ?type= in mod_tokens
 _SIDES: Final = {side.lower(): side for side in Side}
-_OWNED: Final = frozenset({Kind.LOCATION, Kind.SESSION, Kind.TARIFF, Kind.TOKEN})
+_OWNED: Final = frozenset({Kind.LOCATION, Kind.SESSION, Kind.CDR, Kind.TARIFF, Kind.TOKEN, Kind.CLIENT_INFO})
 
 _PATCH_RULES: Final = PatchRules(
     patchable=frozenset({Kind.LOCATION, Kind.SESSION, Kind.TOKEN}),
@@ -67,18 +88,17 @@ class Ocpi221(Patching):
     # Transport
 
     def open_request(self, http: HttpRequest, dialect: Dialect) -> Message:
+        if is_callback(http.segments):
+            return _callback(http, dialect)
         module, side, below = _interface(http.segments)
         path, verb, ref = PATHS.open(module, side, below, http.method)
-        if ref.owner is not None:
+        if ref.owner is not None and MODULES[module].functional:
             check_owner(ref.owner, dialect, module)
         body = path.body(verb, http)
         if body is not None:
             ref = _agreed(ref, path.kind, body.data, dialect)
-        sender = caller(dialect, module, side, FROM.read(http.headers), ref.owner)
-        receiver = addressee(dialect, module, side, TO.read(http.headers))
-        if path.action is not None:  # an authorization is about a token of the party that is asked
-            ref = evolve(ref, owner=receiver)
-        if module is Module.TOKENS:
+        sender, receiver = _between(http, dialect, path, ref.owner)
+        if module is Module.TOKENS and not path.lists:
             ref = evolve(ref, type=_token_type(http.query, body if path.kind is Kind.TOKEN else None))
         return Message(
             module=module,
@@ -86,34 +106,47 @@ class Ocpi221(Patching):
             side=side,
             sender=sender,
             receiver=receiver,
-            ref=ref,
+            ref=with_owner(ref, path, sender, receiver),
+            query=read_query(path, http.query),
             trace=read_trace(http.headers),
             action=path.action,
             body=body,
-            wire_version=self.version,
+            wire_version=_VERSION,
         )
 
     def write_request(self, message: Message, dialect: Dialect) -> HttpRequest:
+        path = path_of(PATHS, message, dialect)
         return write_request(
             message,
             dialect,
-            PATHS.of(message),
+            path,
             country=as_alpha_2,
-            query={"type": message.ref.type or _RFID} if message.module is Module.TOKENS else {},
-            routing=_routing(message, to=message.receiver, from_=message.sender),
+            query={"type": message.ref.type or _RFID} if path.module is Module.TOKENS and not path.lists else {},
+            routing=_routing(message, to=named_receiver(message, dialect), from_=message.sender),
         )
 
-    def open_answer(self, http: HttpAnswer, message: Message, dialect: Dialect) -> Answer:
-        return envelope.open_answer(http, message, PATHS.of(message), dialect)
+    def open_answer(self, http: HttpAnswer, message: Message, dialect: Dialect, called: str | None = None) -> Answer:
+        answer = envelope.open_answer(http, message, PATHS.of(message), dialect, called)
+        with suppress(InvalidObject):  # who answers is news for open routing only, and no reason to drop an answer
+            answer = answer.evolve(sender=FROM.read(http.headers))
+        return answer
 
     def write_answer(
         self, answer: Answer, message: Message | None, dialect: Dialect | None, unopened: HttpRequest | None = None
     ) -> HttpAnswer:
+        answer = envelope.from_an_operator(answer, dialect)
         if message is None:
             return envelope.write_answer(answer, sent_back(unopened.headers) if unopened else {})
         ourselves = dialect.ours[0].party if dialect else None
-        routing = _routing(message, to=message.sender, from_=message.receiver or ourselves)
+        routing = _routing(message, to=message.sender, from_=answer.sender or message.receiver or ourselves)
         return envelope.write_answer(answer, write_trace(message.trace) | routing)
+
+    def callback_url(self, id: str, dialect: Dialect) -> str:
+        return callback_url(id, dialect, self.version)
+
+    def write_callback(self, message: Message, url: str, dialect: Dialect) -> HttpRequest:
+        routing = _routing(message, to=named_receiver(message, dialect), from_=message.sender)
+        return write_callback(message, url, dialect, routing=routing)
 
     # Registration
 
@@ -136,6 +169,34 @@ def _interface(segments: Sequence[str]) -> tuple[Module, Side, Sequence[str]]:
     return named_module(segments[1]), _SIDES[segments[0]], segments[2:]
 
 
+def _between(http: HttpRequest, dialect: Dialect, path: Path, owner: Party | None) -> tuple[Party, Party | None]:
+    """Who sends a request, and whom it is for: by its routing headers, which configuration modules don't have."""
+    module, side = path.module, path.side
+    if not MODULES[module].functional:
+        return first(dialect.theirs, module, side.other), first(dialect.ours, module, side)
+    sender, receiver = FROM.read(http.headers), TO.read(http.headers)
+    check_named(dialect, sender, receiver, version_has_them=True)
+    return caller(dialect, module, side, sender, owner), addressee(dialect, module, side, receiver)
+
+
+def _callback(http: HttpRequest, dialect: Dialect) -> Message:
+    """A result of something asked of one of theirs. Its URL says whose answer it is, so TO may be missing."""
+    ref, body = open_callback(http)
+    claimed = FROM.read(http.headers) or first(dialect.theirs, CALLBACK.module, CALLBACK.side.other)
+    return Message(
+        module=CALLBACK.module,
+        verb=Verb.POST,
+        side=CALLBACK.side,
+        sender=caller(dialect, CALLBACK.module, CALLBACK.side, claimed, None),
+        receiver=TO.read(http.headers),
+        ref=ref,
+        trace=read_trace(http.headers),
+        action=CALLBACK.action,
+        body=body,
+        wire_version=_VERSION,
+    )
+
+
 def _routing(message: Message, *, to: Party | None, from_: Party | None) -> dict[str, str]:
     """Routing headers, on functional modules only. Spec: ``transport_and_format``, Message Routing Headers."""
     if not MODULES[message.module].functional:
@@ -149,22 +210,19 @@ def _agreed(ref: Ref, kind: Kind, data: Any, dialect: Dialect) -> Ref:
     Raises:
         InvalidObject: id or owner in the body contradict the URL, or a CDR is somebody else's.
     """
-    if kind is Kind.CDR:
-        return _cdr(data, dialect)
-    if kind is not Kind.LOCATION_REFERENCES:
-        check_id(kind, data, ref)
+    check_id(kind, data, ref)
     if kind in _OWNED and ref.owner is not None:
         _check_body_owner(data, ref.owner)
-    return ref
+    return _cdr(data, dialect) if kind is Kind.CDR else ref
 
 
 def _cdr(data: Any, dialect: Dialect) -> Ref:
-    """The reference of a CDR, whose URL names nothing: owner and id are in the body. Spec: ``mod_cdrs``, POST."""
+    """The reference of a CDR, whose URL need name nothing: owner and id are in the body. Spec: ``mod_cdrs``, POST."""
     for name in ("country_code", "party_id", "id"):
         if not isinstance(data.get(name), str):
             raise InvalidObject(f"$.{name}", "required" if data.get(name) is None else "expected a string")
     owner = party_of(data["country_code"], data["party_id"], "$")
-    if owner not in playing(dialect.theirs, Module.CDRS, Side.SENDER):
+    if not owns(owner, dialect, Module.CDRS):
         raise InvalidObject("$.party_id", f"{owner} is none of your parties that own {Module.CDRS}")
     return Ref(owner=owner, id=data["id"])
 

@@ -1,8 +1,9 @@
 """Bodies of OCPI 2.2.1. The canonical form is this version's, so up is validation and down is discretion.
 
 Up, a party's country code that came in three letters is folded to two (2.2.1 has two; peers that were written for 2.1.1
-have three), and energy that came in Wh becomes kWh. Down, a link may be shown only the tariffs of some audiences: a
-tariff of another one is withheld, and no connector refers to it.
+have three), energy that came in Wh becomes kWh, and a result that came as a bare word, as 2.1.1 had it once, becomes an
+object. Down, a link may be shown only the tariffs of some audiences: a tariff of another one is withheld, and no
+connector refers to it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from gateway.model.facts import UNKNOWN, Crossing, FactKind, Key, Missing, Needs
 from gateway.model.modules import Kind
 from gateway.model.sessions import SessionStatus
 
-_OWNED: Final = frozenset({Kind.LOCATION, Kind.SESSION, Kind.CDR, Kind.TARIFF, Kind.TOKEN})
+_OWNED: Final = frozenset({Kind.LOCATION, Kind.SESSION, Kind.CDR, Kind.TARIFF, Kind.TOKEN, Kind.CLIENT_INFO})
+# Answers that say no more than a word can.
+_WORDS: Final = frozenset(
+    {Kind.COMMAND_RESULT, Kind.CHARGING_PROFILE_RESULT, Kind.ACTIVE_CHARGING_PROFILE_RESULT, Kind.CLEAR_PROFILE_RESULT}
+)
 # Where, besides at the top, the parties of an object are: fields with an object, or a list of objects, that names one.
 _PARTIES_IN: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.SESSION: ("cdr_token",),
@@ -43,6 +48,11 @@ def up(kind: Kind, data: Any, crossing: Crossing) -> Translated | Needs:
     Raises:
         InvalidObject: it breaks the specification.
     """
+    if kind in _WORDS and isinstance(data, str):
+        data = {"result": data}
+    if kind is Kind.CLIENT_INFO and isinstance(data, dict) and data.get("last_updated") is None:
+        # Required, and missing from the specification's own example of a PUT (mod_hub_client_info): it is news, then.
+        data = data | {"last_updated": f"{crossing.facts.now:%Y-%m-%dT%H:%M:%SZ}"}
     return crossed(partial(_lift, kind), validate(CLASSES[kind], data), crossing)
 
 

@@ -37,6 +37,8 @@ class Dialect:
         alpha_3: whether party country codes are written with three letters towards it.
         backend: whether it is one of our own core platforms: then we are its hub, and its routing headers are obeyed
             in every version.
+        reaches: the parties behind a hub; None is whomever the hub says. Nobody is behind a bilateral partner.
+        own: the gateway's own party and all of ours, whatever the link: nobody else speaks for them.
         policy: its switches.
     """
 
@@ -49,8 +51,21 @@ class Dialect:
     base_url: str
     alpha_3: bool = False
     backend: bool = False
+    reaches: frozenset[Party] | None = frozenset()
+    own: frozenset[Party] = frozenset()
     policy: Policy = field(factory=Policy)
 
-    def speaks_for(self, party: Party) -> bool:
-        """Whether the other side may speak for this party."""
+    @property
+    def hub(self) -> Party | None:
+        """The hub's own party, where the other side is one. On a version without that role its file says so."""
+        return next((seat.party for seat in self.theirs if seat.role is Role.HUB), None)
+
+    def seats(self, party: Party) -> bool:
+        """Whether this party itself sits on the other side, rather than behind it."""
         return any(seat.party == party for seat in self.theirs)
+
+    def speaks_for(self, party: Party) -> bool:
+        """Whether the other side may speak for this party: it sits there, or the hub reaches it."""
+        if self.seats(party):
+            return True
+        return party not in self.own if self.reaches is None else party in self.reaches

@@ -35,7 +35,14 @@ from cattrs import Converter
 from msgspec import Meta
 
 from gateway.model.cdrs import CDR
-from gateway.model.charging_profiles import ActiveChargingProfile, SetChargingProfile
+from gateway.model.charging_profiles import (
+    ActiveChargingProfile,
+    ActiveChargingProfileResult,
+    ChargingProfileResponse,
+    ChargingProfileResult,
+    ClearProfileResult,
+    SetChargingProfile,
+)
 from gateway.model.commands import (
     CancelReservation,
     CommandResponse,
@@ -78,6 +85,10 @@ CLASSES: Final[dict[Kind, type]] = {
     Kind.CHARGING_PREFERENCES: ChargingPreferences,
     Kind.SET_CHARGING_PROFILE: SetChargingProfile,
     Kind.ACTIVE_CHARGING_PROFILE: ActiveChargingProfile,
+    Kind.CHARGING_PROFILE_RESPONSE: ChargingProfileResponse,
+    Kind.CHARGING_PROFILE_RESULT: ChargingProfileResult,
+    Kind.ACTIVE_CHARGING_PROFILE_RESULT: ActiveChargingProfileResult,
+    Kind.CLEAR_PROFILE_RESULT: ClearProfileResult,
     Kind.CLIENT_INFO: ClientInfo,
 }
 """The canonical class of each kind of document."""

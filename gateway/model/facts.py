@@ -55,6 +55,9 @@ class FactKind(StrEnum):
     TARIFF = "tariff"  # owner (CPO) and tariff id -> Tariff
     TOKENS_OF_CONTRACT = "tokens_of_contract"  # owner (eMSP; None: any) and contract id -> list of Token
     TOKENS_OF_UID = "tokens_of_uid"  # owner (eMSP; None: any) and uid -> list of Token
+    # owner (CPO), contract id, place (location id, EVSE uid) -> list of {token: CdrToken, since, until: DateTimes}, the
+    # tokens of the contract that were lately meant there, for sessions that begin in between; the likeliest first
+    RECENT_TOKENS = "recent_tokens"
     SESSION = "session"  # owner (CPO) and session id -> Session
     SESSIONS_OF_CONTRACT = "sessions_of_contract"  # owner (CPO) and contract id -> list of Session
     BUSINESS = "business"  # party -> BusinessDetails of its role
@@ -63,13 +66,22 @@ class FactKind(StrEnum):
     CONNECTORS_OF_TARIFF = "connectors_of_tariff"  # owner (CPO) and tariff id -> list of Connector that name it
 
 
+def _folded(ids: Iterable[str]) -> tuple[str, ...]:
+    return tuple(map(fold, ids))
+
+
 @frozen
 class Key:
-    """The name of a fact: its kind, the party it belongs to, its id. Ids compare without case."""
+    """The name of a fact: its kind, the party it belongs to, its id. Ids compare without case.
+
+    Attributes:
+        place: the ids of the place that a fact is about, where it is about one.
+    """
 
     kind: FactKind
     owner: Party | None
     id: str = field(converter=fold)
+    place: tuple[str, ...] = field(default=(), converter=_folded)
 
 
 class Missing(Exception):

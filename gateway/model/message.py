@@ -7,7 +7,7 @@ reading (the body), because reading may need facts and routing doesn't.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -69,7 +69,7 @@ class HttpRequest:
     body: Any = ABSENT
 
 
-Slices = AsyncIterator[Sequence[Any]]
+Slices = AsyncGenerator[Sequence[Any], None]
 """The items of a list, a slice at a time, each item a JSON value: a list need never be in memory as a whole."""
 
 
@@ -195,6 +195,7 @@ class Answer:
         data: a Document (wire form when opened, canonical when read), a plain JSON value, or ABSENT.
         location: the ``Location`` header of a CDR POST, absolute.
         losses: what reading and writing it lost.
+        sender: the party that answers, where the answer says so: of an open routing request it is the first news of it.
         page: of a list, what its headers say.
         items: of a list that is written as it comes, its items in wire form; ``data`` is ABSENT then.
     """
@@ -205,6 +206,7 @@ class Answer:
     data: Any = ABSENT
     location: str | None = None
     losses: tuple[Loss, ...] = ()
+    sender: Party | None = None
     page: Paged | None = None
     items: Slices | None = field(default=None, eq=False)
 

@@ -69,6 +69,10 @@ class Kind(StrEnum):
     CHARGING_PREFERENCES = "charging_preferences"
     SET_CHARGING_PROFILE = "set_charging_profile"
     ACTIVE_CHARGING_PROFILE = "active_charging_profile"
+    CHARGING_PROFILE_RESPONSE = "charging_profile_response"
+    CHARGING_PROFILE_RESULT = "charging_profile_result"
+    ACTIVE_CHARGING_PROFILE_RESULT = "active_charging_profile_result"
+    CLEAR_PROFILE_RESULT = "clear_profile_result"
     CLIENT_INFO = "client_info"
 
 

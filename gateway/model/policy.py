@@ -98,7 +98,7 @@ class Policy:
         {}, "names in this peer's list of versions that mean another one, such as {2.2: 2.2.1}", acted=False
     )
     capabilities_unsupported: tuple[str, ...] = switch(
-        (), "commands that we answer with NOT_SUPPORTED ourselves", acted=False
+        (), "commands that we answer with NOT_SUPPORTED ourselves, by their names; chargingprofiles too"
     )
     ids_case: str = switch(
         "fold",
@@ -124,20 +124,20 @@ class Policy:
     # Routing
     routing_headers_on_211: str = switch(
         "accept",
-        "routing headers on a 2.1.1 link: understood, ignored, or written as well",
+        "routing headers on a 2.1.1 link: understood (of a bilateral partner only if they name parties of the link),"
+        " ignored, or written as well",
         values=("accept", "ignore", "accept+send"),
-        acted=False,
     )
     routing_to_party: str = switch(
         "peer",
-        "whom OCPI-to names on this link: the platform's party, the hub, or the party behind it",
+        "whom OCPI-to names towards a hub: whom the message is for (on a broadcast the hub), always the hub, or the"
+        " party behind it whose token a session or CDR carries",
         values=("peer", "hub", "end_party"),
-        acted=False,
     )
     routing_require_headers: bool | None = switch(
-        None, "whether a request without routing headers is refused; left out, behind hubs only", acted=False
+        None, "whether a request without routing headers is refused; left out, behind hubs only"
     )
-    routing_extra_headers: Mapping[str, str] = switch({}, "headers that every request carries besides", acted=False)
+    routing_extra_headers: Mapping[str, str] = switch({}, "headers that every request to a module carries besides")
 
     # Fields
     fields_rename_211: Mapping[str, str] = switch(
@@ -175,7 +175,6 @@ class Policy:
         "block",
         "a token with whitelist ALWAYS that isn't valid: blocked, or allowed as the word says",
         values=("block", "allow"),
-        acted=False,
     )
 
     # Pushing
@@ -315,13 +314,9 @@ class Policy:
         "plain",
         "where CDRs are posted: the endpoint, or the endpoint with country and party",
         values=("plain", "with_party"),
-        acted=False,
     )
     cdrs_location_from: str = switch(
-        "header_or_body",
-        "where the URL of a posted CDR is found",
-        values=("header_or_body", "header", "by_id"),
-        acted=False,
+        "header_or_body", "where the URL of a posted CDR is found", values=("header_or_body", "header", "by_id")
     )
     cdrs_require_session: bool = switch(False, "whether a CDR without a known session is refused", acted=False)
     cdrs_location_lookup: tuple[str, ...] = switch(
@@ -339,16 +334,14 @@ class Policy:
         "object",
         "the result of a command towards a 2.1.1 peer: an object, or the bare word",
         values=("object", "bare_string"),
-        acted=False,
     )
     commands_cancelled_reservation_211: str = switch(
         "suppress",
         "CANCELED_RESERVATION towards 2.1.1, which can't say it: nothing, or a refusal",
         values=("suppress", "reject"),
-        acted=False,
     )
     commands_response_url_hosts: tuple[str, ...] = switch(
-        (), "hosts that response URLs may have; left out, those of its versions URL and endpoints", acted=False
+        (), "hosts that response URLs may have; left out, those of its versions URL and endpoints"
     )
 
     # JSON and values
@@ -410,16 +403,12 @@ class Policy:
         "strict",
         "what counts as success: HTTP 2xx with a status_code of 1000 to 1999, or also one without a code",
         values=("strict", "absent_is_success"),
-        acted=False,
     )
     errors_authorize_not_allowed_http: int = switch(
         200, "HTTP status of an authorization that isn't ALLOWED", acted=False
     )
     http_trailing_slash: str = switch(
-        "as_given",
-        "the slash at the end of the URLs that we call",
-        values=("as_given", "add", "strip"),
-        acted=False,
+        "as_given", "the slash at the end of the URLs that we call", values=("as_given", "add", "strip")
     )
     http_backoff: BackOff = switch(
         BackOff(), "pauses after 429 or 503 without Retry-After: {first: 5s, longest: 5m}", acted=False

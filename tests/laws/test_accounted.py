@@ -20,6 +20,10 @@ NEWER_ONLY = {
     Kind.CHARGING_PREFERENCES,
     Kind.SET_CHARGING_PROFILE,
     Kind.ACTIVE_CHARGING_PROFILE,
+    Kind.CHARGING_PROFILE_RESPONSE,
+    Kind.CHARGING_PROFILE_RESULT,
+    Kind.ACTIVE_CHARGING_PROFILE_RESULT,
+    Kind.CLEAR_PROFILE_RESULT,
     Kind.CLIENT_INFO,
 }
 NOT_TRANSLATED = {old.Version, old.VersionDetails, old.Endpoint}  # each version's adapter writes its own

@@ -850,6 +850,18 @@ def active_charging_profile_minimal() -> Json:
     return {"start_date_time": "2026-03-03T08:01:00Z", "charging_profile": {"charging_rate_unit": "A"}}
 
 
+def charging_profile_response() -> Json:
+    return {"result": "ACCEPTED", "timeout": 30}
+
+
+def profile_result() -> Json:
+    return {"result": "ACCEPTED"}
+
+
+def active_charging_profile_result() -> Json:
+    return {"result": "ACCEPTED", "profile": active_charging_profile()}
+
+
 # --- credentials and hub --------------------------------------------------------------------------------------------
 
 
@@ -912,6 +924,10 @@ V221: dict[Kind, Pair] = {
     Kind.CHARGING_PREFERENCES: Pair(charging_preferences, charging_preferences_minimal),
     Kind.SET_CHARGING_PROFILE: Pair(set_charging_profile, set_charging_profile_minimal),
     Kind.ACTIVE_CHARGING_PROFILE: Pair(active_charging_profile, active_charging_profile_minimal),
+    Kind.CHARGING_PROFILE_RESPONSE: Pair(charging_profile_response, charging_profile_response),
+    Kind.CHARGING_PROFILE_RESULT: Pair(profile_result, profile_result),
+    Kind.ACTIVE_CHARGING_PROFILE_RESULT: Pair(active_charging_profile_result, profile_result),
+    Kind.CLEAR_PROFILE_RESULT: Pair(profile_result, profile_result),
     Kind.CLIENT_INFO: Pair(client_info, client_info),
 }
 

@@ -262,7 +262,7 @@ def said(before: Json, after: Json, kind: Kind = Kind.LOCATION, where: Ref | Non
     return change.verb, change.ref
 
 
-def test_a_new_or_shrunken_piece_is_put_and_what_is_gone_is_said_by_its_parent() -> None:
+def test_a_new_or_shrunken_piece_is_put_and_what_is_gone_is_said_by_its_parent_trap_34() -> None:
     """An EVSE appears by a PUT; a field that vanished makes it one; so does an EVSE or connector that is gone."""
     after = deepcopy(HOUSE)
     after["evses"].append(evse("E3", connector("1")))
@@ -317,7 +317,7 @@ def test_touched_fields_go_out_even_if_they_are_equal() -> None:
     )
 
 
-def test_added_periods_are_said_as_each_version_means_them() -> None:
+def test_added_periods_are_said_as_each_version_means_them_trap_34() -> None:
     """2.2.1 the new ones, 2.1.1 all of them, unless the link adds; rewritten ones are a PUT where a PATCH adds."""
     before = session(period(T1))
     after = session(period(T1), period(T2), kwh=Decimal("2.0"), last_updated=T2)
@@ -340,7 +340,7 @@ def test_added_periods_are_said_as_each_version_means_them() -> None:
         assert change.verb is Verb.PUT
 
 
-def test_what_has_no_patch_is_put() -> None:
+def test_what_has_no_patch_is_put_trap_35() -> None:
     """A tariff of 2.2.1, and whatever the link wants whole."""
     before, after = {"id": "T1", "currency": "EUR"}, {"id": "T1", "currency": "SEK"}
     assert found(NEW, Kind.TARIFF, TARIFF, before, after)[0].verb is Verb.PUT

@@ -348,7 +348,7 @@ def test_a_dc_connector_is_derated() -> None:
 
 
 @pytest.mark.parametrize("country", ["NLD", "NL"])
-def test_country_of_a_location_stays_alpha_3(country: str) -> None:
+def test_country_of_a_location_stays_alpha_3_trap_02(country: str) -> None:
     """Location.country is alpha-3 in both versions; alpha-2, as in the examples, is repaired without loss."""
     lower = of(down(Kind.LOCATION, location(country=country), crossing()))
     assert lower.data["country"] == "NLD"
@@ -357,7 +357,7 @@ def test_country_of_a_location_stays_alpha_3(country: str) -> None:
     assert lost(lower) == lost(upper) == []
 
 
-def test_unpublished_locations_are_withheld() -> None:
+def test_unpublished_locations_are_withheld_trap_39() -> None:
     """2.1.1 can't say "don't show it", so an unpublished location isn't sent; published is what 2.1.1 implies."""
     with pytest.raises(Withheld, match="unpublished"):
         down(Kind.LOCATION, location(publish=False), crossing())
@@ -429,7 +429,7 @@ def test_long_addresses_are_shortened_at_a_word() -> None:
 @pytest.mark.parametrize(
     ("newer", "older", "is_lost"), [("52.09073", "52.090730", False), ("52.0907374", "52.090737", True)]
 )
-def test_coordinates_have_6_decimals(newer: str, older: str, is_lost: bool) -> None:
+def test_coordinates_have_6_decimals_trap_54(newer: str, older: str, is_lost: bool) -> None:
     """5 to 7 decimals are exactly 6 in 2.1.1, at every depth."""
     geo = {"latitude": newer, "longitude": "5.12142"}
     thing = location(evse(connector(), coordinates=geo), coordinates=geo, related_locations=[geo])
@@ -486,7 +486,7 @@ def test_power_types_are_understated() -> None:
     assert lost(outcome) == ["/power_type"]
 
 
-def test_operator_is_the_owner() -> None:
+def test_operator_is_the_owner_trap_67() -> None:
     """Without an operator the newer version means the owner; a 2.1.1 receiver would take whom it is connected to."""
     business = {"name": "Example Charging"}
     outcome = of(down(Kind.LOCATION, location(), crossing({Key(FactKind.BUSINESS, CPO, str(CPO)): business})))
@@ -494,7 +494,7 @@ def test_operator_is_the_owner() -> None:
     assert lost(outcome) == []
 
 
-def test_environmental_impact_is_renamed_inside() -> None:
+def test_environmental_impact_is_renamed_inside_trap_53() -> None:
     """environ_impact says source in 2.1.1 and category in the newer version; energy_sources says source in both."""
     mix = samples.energy_mix_221()
     lower = of(down(Kind.LOCATION, location(energy_mix=mix), crossing())).data["energy_mix"]
@@ -526,7 +526,7 @@ def test_hours_beside_always_open() -> None:
         ("1970-1-1T00:00:00Z", "1970-01-01T00:00:00Z", False),
     ],
 )
-def test_moments_down(spelled: str, older: str, is_lost: bool) -> None:
+def test_moments_down_trap_30(spelled: str, older: str, is_lost: bool) -> None:
     """Whole seconds in UTC with Z, never +00:00, and only a real fraction is a loss."""
     outcome = of(down(Kind.CONNECTOR, connector(last_updated=spelled), crossing()))
     assert outcome.data["last_updated"] == older
@@ -588,7 +588,7 @@ def test_what_isnt_for_roaming_isnt_named() -> None:
     assert chosen(ad_hoc, policy=Policy(tariffs_audience=("wholesale", "adhoc"))).data["tariff_id"] == "H"
 
 
-def test_the_choice_holds_until_a_tariff_turns() -> None:
+def test_the_choice_holds_until_a_tariff_turns_trap_64() -> None:
     """Only tariffs in force now count, the one that began last wins, and the next turn is told."""
     old = tariff("OLD", end_date_time=AFTER)
     new = tariff("NEW", start_date_time=BEFORE)
@@ -617,7 +617,7 @@ def element(**restrictions: Any) -> Json:
     return {"price_components": [component], **({"restrictions": restrictions} if restrictions else {})}
 
 
-def test_elements_for_reservations_go_whole() -> None:
+def test_elements_for_reservations_go_whole_trap_38() -> None:
     """Leaving out only the restriction would make the reservation's fee one on every session."""
     outcome = of(down(Kind.TARIFF, tariff("T", elements=[element(reservation="RESERVATION"), element()]), crossing()))
     assert outcome.data["elements"] == [element()]
@@ -626,7 +626,7 @@ def test_elements_for_reservations_go_whole() -> None:
         down(Kind.TARIFF, tariff("T", elements=[element(reservation="RESERVATION")]), crossing())
 
 
-def test_restrictions_by_current_withhold_the_tariff() -> None:
+def test_restrictions_by_current_withhold_the_tariff_trap_38() -> None:
     """They can't be said, and without them an element would hold more often than it should."""
     thing = tariff("T", elements=[element(max_current=16), element()])
     with pytest.raises(Withheld) as withheld:
@@ -652,7 +652,7 @@ def test_restrictions_by_current_become_kilowatts() -> None:
             down(Kind.TARIFF, thing, crossing(facts, policy))
 
 
-def test_vat_is_not_computed() -> None:
+def test_vat_is_not_computed_trap_37() -> None:
     """Prices are without VAT in both versions; a percentage has no room, and none is made up on the way up."""
     thing = tariff("T", elements=[{"price_components": [{"type": "FLAT", "price": 1, "vat": 21, "step_size": 1}]}])
     lower = of(down(Kind.TARIFF, thing, crossing()))
@@ -681,7 +681,7 @@ def test_types_of_tokens(newer: str) -> None:
     assert of(up(Kind.TOKEN, lower.data, crossing(owner=EMSP))).data["type"] == "OTHER"
 
 
-def test_auth_id_is_the_contract() -> None:
+def test_auth_id_is_the_contract_trap_40() -> None:
     """auth_id names the contract, never the uid."""
     lower = of(down(Kind.TOKEN, samples.token_221(), crossing(owner=EMSP)))
     assert lower.data["auth_id"] == samples.token_221()["contract_id"]
@@ -705,7 +705,7 @@ def test_an_authorization_needs_the_token_asked_about() -> None:
     assert lost(outcome) == ["/token"]
 
 
-def test_connectors_of_an_authorization_come_back() -> None:
+def test_connectors_of_an_authorization_come_back_trap_68() -> None:
     """2.2.1 has no connector_ids: on the way back to a 2.1.1 caller those that it asked for are put in again."""
     asked = samples.location_references_211()
     answer = samples.authorization_info_221()
@@ -721,7 +721,7 @@ def session_facts(**more: Any) -> dict[Key, Any]:
     return known((Kind.LOCATION, samples.location_221() | more), (Kind.TOKEN, samples.token_221()))
 
 
-def test_a_session_without_its_location() -> None:
+def test_a_session_without_its_location_trap_33() -> None:
     """A 2.1.1 session must have one: asked for, then withheld with 2003, or made up where the link wants that."""
     thing = samples.session_221()
     asking = Crossing(facts=Facts(now=NOW), policy=Policy(), owner=CPO)
@@ -756,7 +756,7 @@ def test_a_session_at_an_evse_that_isnt_there() -> None:
     assert {"/evse_uid", "/connector_id"} <= set(lost(outcome))
 
 
-def test_not_available_stays_inside() -> None:
+def test_not_available_stays_inside_trap_62() -> None:
     """#NA is a word of the newer version: in 2.1.1 there is no EVSE instead, and the other way round."""
     thing = samples.session_221() | {"evse_uid": "#NA", "connector_id": "#NA"}
     outcome = of(down(Kind.SESSION, thing, crossing(session_facts())))
@@ -779,7 +779,7 @@ def test_several_evses_inside_a_session() -> None:
 
 
 @pytest.mark.parametrize("status", ["RESERVATION", "RESERVED"])
-def test_reservations_are_pending(status: str) -> None:
+def test_reservations_are_pending_trap_52(status: str) -> None:
     """2.1.1 has no state for a reservation, and the newer text has two words for it."""
     outcome = of(down(Kind.SESSION, samples.session_221() | {"status": status}, crossing(session_facts())))
     assert outcome.data["status"] == "PENDING"
@@ -798,7 +798,7 @@ def test_no_cost_is_not_free() -> None:
     assert "total_cost" not in of(down(Kind.SESSION, thing, crossing(session_facts()))).data
 
 
-def test_a_token_that_nobody_knows() -> None:
+def test_a_token_that_nobody_knows_trap_41() -> None:
     """A contract without a token is no reason to refuse: uid #NA, type OTHER, of the eMSP on the other side."""
     outcome = of(up(Kind.SESSION, samples.session_211(), crossing()))
     assert outcome.data["cdr_token"] == {
@@ -842,7 +842,7 @@ def test_a_uid_in_the_place_of_the_contract() -> None:
 @pytest.mark.parametrize(
     ("total", "volumes"), [(Decimal("41.12"), ["0.12", "41"]), (Decimal("41120"), ["120", "41000"])]
 )
-def test_energy_in_wh(total: Decimal, volumes: list[str]) -> None:
+def test_energy_in_wh_trap_43(total: Decimal, volumes: list[str]) -> None:
     """Volumes that add up to a thousand times the total are Wh; others are what they are."""
     periods = [
         {"start_date_time": BEFORE, "dimensions": [{"type": "ENERGY", "volume": volume}, {"type": "TIME", "volume": 1}]}
@@ -856,7 +856,7 @@ def test_energy_in_wh(total: Decimal, volumes: list[str]) -> None:
     assert lost(outcome) == expected
 
 
-def test_dimensions_of_the_newer_version() -> None:
+def test_dimensions_of_the_newer_version_trap_45() -> None:
     """What 2.1.1 can't measure is left out; RESERVATION_TIME is no TIME, and a period never becomes empty."""
 
     def written(*dimensions: tuple[str, str]) -> list[tuple[str, Any]]:
@@ -881,7 +881,7 @@ def cdr(**more: Any) -> Json:
     return samples.V221[Kind.CDR].minimal() | more
 
 
-def test_money_is_net() -> None:
+def test_money_is_net_trap_36() -> None:
     """total_cost is the price without VAT, both ways, to the digit; the price with VAT is lost, and never computed."""
     thing = cdr(total_cost={"excl_vat": Decimal("4.10"), "incl_vat": Decimal("4.96")})
     lower = of(down(Kind.CDR, thing, crossing()))
@@ -890,7 +890,7 @@ def test_money_is_net() -> None:
     assert of(up(Kind.CDR, lower.data, crossing())).data["total_cost"] == {"excl_vat": Decimal("4.10")}
 
 
-def test_credit_cdrs() -> None:
+def test_credit_cdrs_trap_46() -> None:
     """A credit CDR would be a second bill: withheld, or a negative one with a remark where the link takes that."""
     thing = cdr(
         credit=True, credit_reference_id="CDR-1", total_cost={"excl_vat": Decimal("-4.10")}, remark="wrong meter"
@@ -954,7 +954,7 @@ def test_an_unknown_plug_in_a_cdr() -> None:
     assert "/cdr_location/connector_standard" in lost(outcome)
 
 
-def test_which_tariff_holds_in_a_period() -> None:
+def test_which_tariff_holds_in_a_period_trap_44() -> None:
     """One tariff holds in every period; of several nobody can say, and of none there is none."""
     one = cdr_211()
     assert of(up(Kind.CDR, one, crossing())).data["charging_periods"][0]["tariff_id"] == "STD"
@@ -1069,7 +1069,7 @@ def test_one_role_of_several() -> None:
 
 
 @pytest.mark.parametrize(("written", "country"), [("DEU", "DE"), ("DE", "DE"), ("est", "EE")])
-def test_countries_of_parties_are_never_truncated(written: str, country: str) -> None:
+def test_countries_of_parties_are_never_truncated_trap_03(written: str, country: str) -> None:
     """Alpha-3 is understood on 2.1.1, by the table: EST is Estonia."""
     older = samples.V211[Kind.CREDENTIALS].maximal() | {"country_code": written}
     assert (

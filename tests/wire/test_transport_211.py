@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ from attrs import evolve
 from adapters.ocpi_2_1_1 import ADAPTER
 from gateway.model.dialect import Dialect, Seat
 from gateway.model.document import Document
-from gateway.model.errors import InvalidObject, NotAllowed, NotFound
-from gateway.model.facts import ABSENT
+from gateway.model.errors import InvalidObject, NotAllowed, NotFound, ReceiverError, UnknownReceiver
+from gateway.model.facts import ABSENT, Crossing, Facts, Translated
 from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Ref, Trace
 from gateway.model.modules import Kind, Module, Side, Verb
 from gateway.model.party import Party, Role
+from gateway.model.policy import Policy
 
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 EXA, EXB, ACM, GWY = Party("NL", "EXA"), Party("NL", "EXB"), Party("DE", "ACM"), Party("NL", "GWY")
 BASE = "https://gw.example/ocpi"
 THEIRS = "https://acme.example/emsp/2.1.1"
@@ -112,13 +115,13 @@ def test_a_push_goes_down_to_the_connector() -> None:
         "emsp/locations/NL/EXA/1",
     ],
 )
-def test_what_is_nobodys_or_somebody_elses_is_404(path: str) -> None:
+def test_what_is_nobodys_or_somebody_elses_is_404_check_08(path: str) -> None:
     """Also the interface of a role that we don't play to this caller."""
     with pytest.raises(NotFound):
         opened(request("PUT", path, {}), emsp())
 
 
-def test_an_alpha_3_code_is_never_cut() -> None:
+def test_an_alpha_3_code_is_never_cut_check_26_trap_03() -> None:
     """EST is Estonia: a party of Spain with that id is somebody else."""
     estonian = emsp(theirs=(seat(Party("EE", "ACM"), Role.EMSP),))
     assert opened(request("PATCH", "cpo/tokens/EST/ACM/1", {}), estonian).ref.owner == Party("EE", "ACM")
@@ -132,10 +135,10 @@ def test_tariffs_can_be_patched_here_and_sessions_not_deleted() -> None:
     assert opened(request("DELETE", "emsp/tariffs/NL/EXA/T1"), cpo()).body is None
     with pytest.raises(NotAllowed) as caught:
         opened(request("DELETE", "emsp/sessions/NL/EXA/S1"), cpo())
-    assert caught.value.allow == ("PUT", "PATCH")
+    assert caught.value.allow == ("GET", "PUT", "PATCH")
 
 
-def test_an_id_that_contradicts_the_url_is_2001() -> None:
+def test_an_id_that_contradicts_the_url_is_2001_check_07() -> None:
     """For each kind under the field that identifies it."""
     for path, body, field in [
         ("emsp/locations/NL/EXA/L1", {"id": "L2"}, "$.id"),
@@ -189,8 +192,8 @@ def test_a_patch_of_a_token_leaves_its_type_open() -> None:
     assert opened(request("PATCH", "cpo/tokens/DE/ACM/1", {"valid": False}), emsp()).ref.type is None
 
 
-def test_routing_headers_count_from_a_backend_alone() -> None:
-    """A backend may name parties as hubs on 2.1.1 have it; a partner's headers are ignored."""
+def test_routing_headers_are_obeyed_from_a_backend_and_a_hint_from_a_partner() -> None:
+    """A backend may name parties as hubs on 2.1.1 have it; what a partner says of strangers is passed over."""
     http = request("PUT", "emsp/sessions/NL/EXA/S1", {}, headers=routed(to=ACM, from_=EXA))
     assert opened(http, backend()).receiver == ACM
     stranger = request("PUT", "emsp/sessions/NL/EXA/S1", {}, headers=routed(to=EXB, from_=EXB))
@@ -199,6 +202,101 @@ def test_routing_headers_count_from_a_backend_alone() -> None:
     with pytest.raises(InvalidObject):
         opened(stranger, backend())
     assert opened(request("PUT", "emsp/sessions/NL/EXA/S1", {}), backend()).receiver is None
+
+
+def test_a_partners_routing_headers_choose_among_the_parties_of_the_link() -> None:
+    """Of several of ours the named one is meant; half a pair, which this version doesn't have, is no mistake."""
+    several = emsp(ours=(seat(EXB, Role.CPO), seat(EXA, Role.CPO)))
+    http = request("PATCH", "cpo/tokens/DE/ACM/1", {}, headers=routed(to=EXA, from_=ACM))
+    assert opened(http, several).receiver == EXA
+    half = request("PATCH", "cpo/tokens/DE/ACM/1", {}, headers={"OCPI-to-party-id": "EXA"})
+    assert opened(half, several).receiver == EXB
+    assert opened(http, evolve(several, policy=Policy(routing_headers_on_211="ignore"))).receiver == EXB
+
+
+def test_a_hub_may_own_what_is_behind_it_and_name_parties() -> None:
+    """Any party that it reaches can be the owner, and the sender; a receiver that isn't ours isn't known here."""
+    behind = Party("BE", "BEC")
+    hub = cpo(theirs=(seat(GWY, Role.HUB),), reaches=frozenset({behind}))
+    message = opened(request("PUT", "emsp/locations/BEL/BEC/L1", {}), hub)
+    assert (message.ref.owner, message.sender, message.receiver) == (behind, behind, ACM)
+    for from_ in (behind, GWY):
+        http = request("PUT", "emsp/locations/BE/BEC/L1", {}, headers=routed(to=ACM, from_=from_))
+        assert (opened(http, hub).ref.owner, opened(http, hub).sender) == (behind, from_)
+    posted = opened(request("POST", "emsp/cdrs/BE/BEC", {"id": "C1"}, headers=routed(to=ACM, from_=GWY)), hub)
+    assert (posted.ref, posted.sender) == (Ref(owner=behind, id="C1"), GWY)
+    with pytest.raises(NotFound):
+        opened(request("PUT", "emsp/locations/FR/OTH/L1", {}), hub)
+    with pytest.raises(UnknownReceiver):
+        opened(request("PUT", "emsp/locations/BE/BEC/L1", {}, headers=routed(to=EXB, from_=GWY)), hub)
+    strict = evolve(hub, policy=Policy(routing_require_headers=True))
+    with pytest.raises(InvalidObject, match="OCPI-from-party-id"):
+        opened(request("PUT", "emsp/locations/BE/BEC/L1", {}), strict)
+
+
+def test_a_cdr_may_be_posted_with_its_owner_in_the_url() -> None:
+    """The specification has no such path, and peers use it: the owner must be one of theirs."""
+    message = opened(request("POST", "emsp/cdrs/NLD/EXA", {"id": "C1"}), cpo())
+    assert (message.ref, message.sender) == (Ref(owner=EXA, id="C1"), EXA)
+    with pytest.raises(NotFound):
+        opened(request("POST", "emsp/cdrs/NL/OTH", {"id": "C1"}), cpo())
+
+
+def test_a_command_is_opened_with_its_name_and_its_sender_as_owner_of_the_token() -> None:
+    """The body is the object of that command."""
+    message = opened(request("POST", "cpo/commands/START_SESSION", {"id": "x"}), emsp())
+    assert (message.action, message.side, message.ref) == ("START_SESSION", Side.RECEIVER, Ref(owner=ACM))
+    assert message.body == Document(Kind.START_SESSION, {"id": "x"})
+    assert (message.sender, message.receiver) == (ACM, EXA)
+
+
+@pytest.mark.parametrize(
+    ("body", "result"),
+    [
+        ({"result": "ACCEPTED"}, {"result": "ACCEPTED"}),
+        ("ACCEPTED", "ACCEPTED"),
+        (
+            {"data": {"result": "ACCEPTED"}, "status_code": 1000, "timestamp": "2026-01-01T00:00:00Z"},
+            {"result": "ACCEPTED"},
+        ),
+        ({"data": "ACCEPTED", "status_code": 1000}, "ACCEPTED"),
+    ],
+)
+def test_a_result_comes_bare_as_a_word_or_wrapped_check_67_trap_49(body: Any, result: Any) -> None:
+    """Each of these is in use; inside, it is an object or a word of this version, which its map understands."""
+    message = opened(
+        request("POST", "callback/c-1", body), emsp(ours=(seat(ACM, Role.EMSP),), theirs=(seat(EXA, Role.CPO),))
+    )
+    assert (message.module, message.side, message.verb, message.action) == (
+        Module.COMMANDS, Side.SENDER, Verb.POST, "callback",
+    )  # fmt: skip
+    assert message.ref == Ref(id="c-1")
+    assert message.body == Document(Kind.COMMAND_RESULT, result)
+    assert (message.sender, message.receiver, message.wire_version) == (EXA, None, "2.1.1")
+    outcome = ADAPTER.up(
+        Kind.COMMAND_RESULT, message.body.data, Crossing(facts=Facts(now=NOW), policy=Policy(), owner=ACM)
+    )
+    assert isinstance(outcome, Translated)
+    assert outcome.data == {"result": "ACCEPTED"}
+
+
+@pytest.mark.parametrize("body", [ABSENT, None, [], 5, {"data": None, "status_code": 1000}])
+def test_a_callback_without_a_result_is_2001(body: Any) -> None:
+    """Nothing, or nothing that could be one."""
+    with pytest.raises(InvalidObject, match=r"^\$: "):
+        opened(request("POST", "callback/c-1", body), cpo())
+
+
+def test_a_callback_has_one_path_and_one_method() -> None:
+    """405 with Allow for another method, 404 for anything above or below."""
+    with pytest.raises(NotAllowed) as caught:
+        opened(request("PUT", "callback/c-1", "ACCEPTED"), cpo())
+    assert caught.value.allow == ("POST",)
+    for path in ("callback", "callback/c-1/more", "callback/.."):
+        with pytest.raises(NotFound):
+            opened(request("POST", path, "ACCEPTED"), cpo())
+    with pytest.raises(NotFound):  # an eMSP has nobody who could have been asked
+        opened(request("POST", "callback/c-1", "ACCEPTED"), emsp())
 
 
 def test_towards_a_backend_we_are_everybody_it_is_not() -> None:
@@ -252,7 +350,76 @@ def test_a_backend_is_told_who_sends() -> None:
     assert "OCPI-to-party-id" not in ADAPTER.write_answer(Answer(status=1000), sent, emsp()).headers
 
 
+def test_a_single_object_and_a_list_are_asked_for() -> None:
+    """Of the owner, without anybody's party in the URL."""
+    dialect = cpo(endpoints={(Module.LOCATIONS, Side.SENDER): f"{THEIRS}/locations/"})
+    one = message(Module.LOCATIONS, Verb.GET, Side.SENDER, Ref(owner=EXA, id="L1", evse_uid="E1"))
+    assert ADAPTER.write_request(one, dialect).url == f"{THEIRS}/locations/L1/E1"
+    assert ADAPTER.write_request(one.evolve(ref=Ref()), dialect).url == f"{THEIRS}/locations/"
+
+
+@pytest.mark.parametrize(("switch", "sent"), [("accept", False), ("ignore", False), ("accept+send", True)])
+def test_routing_headers_go_out_where_the_link_says_so(switch: str, sent: bool) -> None:
+    """On requests and on answers, a refused request's too, countries spelled as on the rest of the link."""
+    dialect = emsp(policy=Policy(routing_headers_on_211=switch))
+    push = message(Module.TARIFFS, Verb.DELETE, Side.RECEIVER, Ref(owner=EXA, id="T1"))
+    unopened = request("GET", "nowhere", headers=routed(to=EXA, from_=ACM))
+    for headers in (
+        ADAPTER.write_request(push, dialect).headers,
+        ADAPTER.write_answer(Answer(status=1000), push.evolve(sender=ACM, receiver=EXA), dialect).headers,
+        ADAPTER.write_answer(Answer(status=2001), None, dialect, unopened).headers,
+    ):
+        assert (headers.get("OCPI-to-party-id") == "ACM") is sent
+        assert (headers.get("OCPI-from-party-id") == "EXA") is sent
+    assert (
+        "OCPI-to-party-id"
+        not in ADAPTER.write_request(
+            push, backend(endpoints=emsp().endpoints, policy=Policy(routing_headers_on_211="ignore"))
+        ).headers
+    )
+
+
+@pytest.mark.parametrize(("switch", "said"), [("object", {"result": "ACCEPTED"}), ("bare_string", "ACCEPTED")])
+def test_a_command_is_answered_in_the_form_that_the_peer_reads(switch: str, said: Any) -> None:
+    """At once in ``data``, later as the body of the callback, which goes to the letter of the URL they gave."""
+    dialect = emsp(policy=Policy(commands_body=switch, http_trailing_slash="add"))
+    result = {"result": "ACCEPTED"}
+    command = message(Module.COMMANDS, Verb.POST, Side.RECEIVER, Ref(owner=ACM), action="START_SESSION")
+    answer = Answer(status=1000, data=Document(Kind.COMMAND_RESPONSE, result))
+    assert ADAPTER.write_answer(answer, command, dialect).body["data"] == said
+    late = message(
+        Module.COMMANDS, Verb.POST, Side.SENDER, Ref(id="c-1"), action="callback",
+        body=Document(Kind.COMMAND_RESULT, result),
+    )  # fmt: skip
+    http = ADAPTER.write_callback(late, "https://acme.example/results/7?of=ACM", dialect)
+    assert (http.method, http.url, http.body) == ("POST", "https://acme.example/results/7?of=ACM", said)
+    assert dict(http.headers) == {
+        "X-Request-ID": "r-1",
+        "X-Correlation-ID": "c-1",
+        "Content-Type": "application/json",
+    }
+
+
+def test_our_callback_url_is_short_and_names_the_version() -> None:
+    """It lies below the version, and below no module."""
+    assert ADAPTER.callback_url("c-1", emsp()) == f"{BASE}/2.1.1/callback/c-1"
+
+
 # Answers
+
+
+@pytest.mark.parametrize("data", ["ACCEPTED", {"result": "ACCEPTED"}])
+def test_a_command_is_answered_with_an_object_or_a_word_check_67(data: Any) -> None:
+    """A word is what the specification had before 2.1.1-d2; either is read as the same answer."""
+    command = message(Module.COMMANDS, Verb.POST, Side.RECEIVER, Ref(owner=ACM), action="STOP_SESSION")
+    answer = ADAPTER.open_answer(HttpAnswer(status=200, body={"status_code": 1000, "data": data}), command, cpo())
+    assert answer.data == Document(Kind.COMMAND_RESPONSE, data)
+    outcome = ADAPTER.up(Kind.COMMAND_RESPONSE, data, Crossing(facts=Facts(now=NOW), policy=Policy(), owner=ACM))
+    assert isinstance(outcome, Translated)
+    assert (outcome.data["result"], outcome.data["timeout"]) == ("ACCEPTED", 30)
+    with pytest.raises(ReceiverError):
+        ADAPTER.open_answer(HttpAnswer(status=200, body={"status_code": 1000}), command, cpo())
+
 
 ASK = message(Module.TOKENS, Verb.POST, Side.SENDER, Ref(id="04AA"), action="authorize")
 
@@ -282,7 +449,7 @@ def test_an_unknown_token_is_a_404_here(body: Any) -> None:
         (4999, 200, 3000, 200),
     ],
 )
-def test_statuses_that_this_version_lacks_are_said_in_its_own(
+def test_statuses_that_this_version_lacks_are_said_in_its_own_trap_24(
     status: int, http: int, said: int, said_http: int
 ) -> None:
     """The number that was replaced stands in the text."""
@@ -322,7 +489,7 @@ def test_our_details_name_the_role_in_the_url() -> None:
         ((Role.HUB,), set(Side), set(Side)),
     ],
 )
-def test_their_endpoints_get_the_sides_that_their_roles_play(
+def test_their_endpoints_get_the_sides_that_their_roles_play_trap_13(
     roles: tuple[Role, ...], locations: set[Side], tokens: set[Side]
 ) -> None:
     """A CPO's locations are what it sends, an eMSP's what it receives, and so on."""

@@ -48,7 +48,7 @@ from adapters.ocpi_2_1_1.maps.locations import (
     recorded_plug,
 )
 from adapters.ocpi_2_1_1.maps.periods import PERIOD, kwh_of_cdr, net, without_vat
-from adapters.ocpi_2_1_1.maps.sessions import place_in_use
+from adapters.ocpi_2_1_1.maps.sessions import ids_in_use, place_in_use
 from adapters.ocpi_2_1_1.maps.tariffs import TARIFF_IN_CDR
 from adapters.ocpi_2_1_1.maps.tokens import cdr_token, contract
 from gateway.model.cdrs import CDR, CdrLocation
@@ -205,7 +205,8 @@ CDR_LOCATION = FieldMap(
 
 def token_of_cdr(value: str, source: Mapping[str, Any], crossing: Crossing) -> Any:
     """that of its session, else of that contract; unknown: uid #NA, type OTHER"""
-    return cdr_token(value, _session(source, crossing), crossing)
+    session = _session(source, crossing)
+    return cdr_token(value, session, ids_in_use(source["location"], crossing), source["start_date_time"], crossing)
 
 
 def session_of_cdr(source: Mapping[str, Any], crossing: Crossing) -> Any:

@@ -28,6 +28,7 @@ from gateway.model.facts import ABSENT, UNKNOWN, Crossing, FactKind, Key, Lossy,
 from gateway.model.locations import Capability
 
 _DEFAULT_TIMEOUT: Final = 30  # seconds
+_CANCELED_POLICY: Final = "commands.cancelled_reservation_211"
 _RESULTS: Final = frozenset(old.CommandResponseType)
 _MOST_OF_AN_INT: Final = 2**31 - 1
 
@@ -132,11 +133,13 @@ def message_of_result(source: Mapping[str, Any]) -> Any:
     return _text(_SAID_OTHERWISE["UNKNOWN_SESSION"]) if source["result"] == "UNKNOWN_SESSION" else ABSENT
 
 
-def result_of_two(value: str) -> Any:
+def result_of_two(value: str, crossing: Crossing) -> Any:
     """CANCELED_RESERVATION can't be said; anything but ACCEPTED, NOT_SUPPORTED and TIMEOUT is written REJECTED"""
-    if value == "CANCELED_RESERVATION":
-        raise Withheld("nothing says that a reservation was cancelled")
-    return response_of_two(value)
+    if value != "CANCELED_RESERVATION":
+        return response_of_two(value)
+    if crossing.policy.commands_cancelled_reservation_211 == "reject":
+        return Lossy("REJECTED", "CANCELED_RESERVATION is written REJECTED", _CANCELED_POLICY)
+    raise Withheld("nothing says that a reservation was cancelled", policy=_CANCELED_POLICY)
 
 
 def response_of_two(value: str) -> Any:
@@ -149,7 +152,8 @@ COMMAND_RESPONSE = FieldMap(
     value("result", up=known_response, down=response_of_two, loses="TIMEOUT upwards"),
     newer(
         "timeout",
-        default=Lossy(_DEFAULT_TIMEOUT, f"no timeout is said: {_DEFAULT_TIMEOUT} seconds"),
+        # Whoever relays the answer puts the link's own time there (``commands.timeout``).
+        default=Lossy(_DEFAULT_TIMEOUT, "no timeout is said: the one agreed on stands for it"),
         loses="the time to wait for the result",
     ),
     newer("message", default=message_of_response, loses="the reason in words"),

@@ -32,8 +32,9 @@ _POLICY: Final = "sessions.location_missing"
 
 
 def token_of_session(value: str, source: Mapping[str, Any], crossing: Crossing) -> Any:
-    """the token of that contract, of those its eMSP announced; unknown: uid #NA, type OTHER"""
-    return cdr_token(value, _stored(source, crossing), crossing)
+    """the token of that contract that was lately used there, or announced; unknown: uid #NA, type OTHER"""
+    stored = _stored(source, crossing)
+    return cdr_token(value, stored, ids_in_use(source["location"], crossing), source["start_datetime"], crossing)
 
 
 def reference_of_session(source: Mapping[str, Any], crossing: Crossing) -> Any:
@@ -93,6 +94,14 @@ def place_in_use(location: Mapping[str, Any]) -> InUse:
     for at in range(1, len(evse["connectors"])):
         reasons["evses", chosen, "connectors", at] = "only one connector is in use"
     return InUse(evse, evse["connectors"][0], ("evses", chosen), reasons)
+
+
+def ids_in_use(location: Mapping[str, Any], crossing: Crossing) -> tuple[str, str]:
+    """Location id and EVSE uid of an embedded Location, in the newer version's form; without an EVSE: #NA."""
+    evse = place_in_use(location).evse
+    ids = [short_id(id, crossing) for id in (location["id"], NOT_AVAILABLE if evse is None else evse["uid"])]
+    location_id, evse_uid = (id.value if isinstance(id, Lossy) else id for id in ids)
+    return location_id, evse_uid
 
 
 def place(value: tuple[str, str, str], source: Mapping[str, Any], crossing: Crossing) -> Any:
@@ -165,7 +174,14 @@ SESSION = FieldMap(
     newer("country_code", default=owner_country),
     newer("party_id", default=owner_id),
     times("last_updated", start_datetime="start_date_time", end_datetime="end_date_time"),
-    group("auth_id", "cdr_token", up=token_of_session, down=contract, loses="uid and type of the token", reads=("id",)),
+    group(
+        "auth_id",
+        "cdr_token",
+        up=token_of_session,
+        down=contract,
+        loses="uid and type of the token",
+        reads=("id",),  # only what is new looks at place and start; a stored session keeps its token
+    ),
     value("auth_method", down=substituted({"COMMAND": "AUTH_REQUEST"}), loses="COMMAND"),
     newer("authorization_reference", default=reference_of_session, loses="the eMSP's reference"),
     group(

@@ -132,15 +132,27 @@ _NOBODY: Final = Party("XX", NOT_AVAILABLE)
 """Owner of a token when not even the other side is known. XX is nobody's country (ISO 3166-1, user-assigned)."""
 
 
-def cdr_token(auth_id: str, known: Mapping[str, Any] | None, crossing: Crossing) -> Any:
+def cdr_token(
+    auth_id: str, known: Mapping[str, Any] | None, place: tuple[str, str], start: str, crossing: Crossing
+) -> Any:
     """The CdrToken for an ``auth_id``, Lossy where it is made up.
+
+    Of several tokens of the contract it is the one that was lately meant at this place, by a command or an
+    authorization (a token that is only used in commands need never have been announced); else cards come first.
 
     Args:
         known: the stored Session in the newest shape, if there is one: the token found for it stays.
+        place: the ids of location and EVSE.
+        start: when the session began, a DateTime.
     """
     if known and auth_id.upper() in _names(known["cdr_token"]):
         return known["cdr_token"]
-    of_contract = _asked(FactKind.TOKENS_OF_CONTRACT, auth_id, crossing)
+    recent, of_contract = crossing.facts.ask_all(
+        [Key(FactKind.RECENT_TOKENS, crossing.owner, auth_id, place), Key(FactKind.TOKENS_OF_CONTRACT, None, auth_id)]
+    )
+    for use in recent or ():
+        if moment(use["since"]) <= moment(start) <= moment(use["until"]):
+            return use["token"]
     if of_contract:
         return _as_cdr_token(_preferred(of_contract, crossing.peer))
     # Some CPOs write the uid of the token where the contract belongs.
