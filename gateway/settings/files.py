@@ -211,14 +211,17 @@ class Registration(Placed):
     """How credentials are exchanged, and the first tokens."""
 
     start: Start = key(
-        "who begins: we, they, or nobody (static tokens, endpoints still discovered)", later=(Start.ADOPTED,)
+        "who begins: we, they, nobody (static tokens, endpoints still discovered), or it was done elsewhere earlier"
     )
     versions_url: Url | None = key("their versions endpoint; needed but for `start: them`", default=None)
     token_out: Secret | None = key(
-        "`us`: the token A they gave us; `none`: the token that we always send", default=None, check=token_form
+        "`us`: the token A they gave us; `none`: the token that we always send; `adopted`: the one in use",
+        default=None,
+        check=token_form,
     )
     token_in: tuple[Secret, ...] = key(
-        "`them`: the token A we gave them; `none`: the token they always send; a list while one replaces another",
+        "`them`: the token A we gave them; `none`: the token they always send; `adopted`: the one in use; a list while"
+        " one replaces another",
         default=(),
         many=True,
         check=token_form,
@@ -227,7 +230,7 @@ class Registration(Placed):
         "modules without which a handshake ends in 3003", default=(), values=FUNCTIONAL, shown="any functional one"
     )
     endpoints: Mapping[str, Url] = key(
-        "their endpoints by module, where discovery isn't wanted (`adopted`)", default=dict, acted=False
+        "`adopted`: their endpoints by module, where discovery isn't wanted", default=dict
     )
 
 
@@ -244,8 +247,8 @@ class ModuleRule(Placed):
     push: bool | None = key("whether we push what we own", default=None, shown="by role")
     accept: bool | None = key("whether we accept what they own", default=None, shown="by role")
     pull_every: timedelta | None = key("how often we pull", default=None, acted=False, check=positive)
-    serve: Serve | None = key("who answers their lists", default=None, acted=False, shown="owner")
-    delivery: Delivery = key("when a push of a backend is answered", default=Delivery.LEDGER, acted=False)
+    serve: Serve = key("who answers a list of what they own", default=Serve.OWNER)
+    delivery: Delivery = key("when a push of a backend to it is answered", default=Delivery.LEDGER)
 
 
 @frozen(kw_only=True)
@@ -257,9 +260,9 @@ class Modules(Placed):
     sessions: ModuleRule | None = key("owned by the CPO", default=None, shown="by role")
     cdrs: ModuleRule | None = key("owned by the CPO", default=None, shown="by role")
     tokens: ModuleRule | None = key("owned by the eMSP", default=None, shown="by role")
-    commands: ModuleRule | None = key("sent by the eMSP", default=None, acted=False, shown="by role")
-    chargingprofiles: ModuleRule | None = key("sent by the eMSP", default=None, acted=False, shown="by role")
-    hubclientinfo: ModuleRule | None = key("sent by hubs", default=None, acted=False, shown="by role")
+    commands: ModuleRule | None = key("sent by the eMSP", default=None, shown="by role")
+    chargingprofiles: ModuleRule | None = key("sent by the eMSP", default=None, shown="by role")
+    hubclientinfo: ModuleRule | None = key("sent by hubs", default=None, shown="by role")
 
 
 @frozen(kw_only=True)
@@ -267,12 +270,14 @@ class Authorize(Placed):
     """Real-time authorization asked of this link."""
 
     mode: AuthorizeMode = key(
-        "whether the eMSP decides first", default=AuthorizeMode.REALTIME, later=(AuthorizeMode.CACHE_FIRST,)
+        "whether the eMSP decides first, or what is cached of ALLOWED tokens", default=AuthorizeMode.REALTIME
     )
-    timeout: timedelta = key("the whole budget of one authorization", default=timedelta(seconds=2), check=positive)
-    on_timeout: OnTimeout = key("what decides when no answer came in time", default=OnTimeout.CACHED, acted=False)
+    timeout: timedelta = key(
+        "the whole budget of one authorization", default=timedelta(seconds=2), check=positive, shown="2s; of a hub 5s"
+    )
+    on_timeout: OnTimeout = key("what decides when no answer came in time", default=OnTimeout.CACHED)
     cache_max_age: timedelta = key(
-        "how old a cached token may be", default=timedelta(hours=24), acted=False, check=positive
+        "how old what we know of its tokens may be", default=timedelta(hours=24), check=positive
     )
 
 
@@ -289,7 +294,7 @@ class Limits(Placed):
     inbound: int | None = key(
         "requests per second that it may send", default=None, acted=False, check=positive, shown="no limit"
     )
-    page: int = key("objects on one page at most", default=1000, acted=False, check=positive)
+    page: int = key("objects on one page at most", default=1000, check=positive)
 
 
 @frozen(kw_only=True)
@@ -312,8 +317,8 @@ class TariffSelection(Placed):
 class Share(Placed):
     """What this partner may see."""
 
-    locations: Selection | None = key("which locations", default=None, shown="all")
-    tariffs: TariffSelection | None = key("which tariffs", default=None, shown="all")
+    locations: Selection = key("which locations", default=Selection, shown="all")
+    tariffs: TariffSelection = key("which tariffs", default=TariffSelection, shown="all")
 
 
 @frozen(kw_only=True)
@@ -359,14 +364,14 @@ class LinkFile(Placed):
     )
     allow_private: bool = key("whether its URLs may be private addresses and plain http", default=False)
     our_url: Url | None = key("how it reaches us", default=None, shown="public_url")
-    commands: Commands | None = key("commands", default=None, acted=False, shown="timeout 30s")
+    commands: Commands = key("commands", default=Commands)
     cdrs: Cdrs | None = key("CDRs", default=None, acted=False)
-    share: Share | None = key("what this partner may see", default=None, acted=False, shown="everything")
+    share: Share = key("what it may see", default=Share, shown="everything")
     tls: Tls | None = key("certificates", default=None, acted=False)
     proxy: Url | None = key("HTTP proxy on the way to it", default=None, acted=False)
     allow_from: tuple[Network, ...] = key("networks that it may call from", default=(), acted=False, shown="any")
-    replaces: LinkId | None = key("the link that this one takes over from", default=None, acted=False)
-    from_: datetime | None = key("when it takes over", default=None, acted=False)
+    replaces: LinkId | None = key("the link that this one takes over from", default=None)
+    from_: datetime | None = key("when it takes over: sessions that began before end on the other", default=None)
 
 
 @frozen(kw_only=True)
@@ -445,21 +450,17 @@ class PartnerFile(LinkFile):
         "what stands behind it",
         default=Kind.BILATERAL,
         values=(Kind.BILATERAL, Kind.HUB, Kind.PRICES),
-        later=(Kind.HUB, Kind.PRICES),
+        later=(Kind.PRICES,),
     )
     our_party: RoleEntry | None = key("who we are to it", default=None, shown="the only one that fits")
     our_parties: tuple[RoleEntry, ...] = key(
         "several of us; of one role on 2.1.1", default=(), shown="the only one that fits"
     )
-    stage: Stage = key(
-        "how far it has come",
-        default=Stage.LIVE,
-        later=(Stage.DRAFT, Stage.TEST, Stage.PILOT, Stage.SUSPENDED),
-    )
-    pilot: Pilot | None = key("what it gets in stage test and pilot", default=None, acted=False)
-    reaches: tuple[Reaches, ...] = key("of a hub: whom it reaches", default=(), acted=False)
+    stage: Stage = key("how far it has come", default=Stage.LIVE)
+    pilot: Pilot = key("what it gets in stage test and pilot, besides what is addressed to it", default=Pilot)
+    reaches: tuple[Reaches, ...] = key('of a hub: whom it reaches, or `"*"`: whomever it says', default=(), some=True)
     prefer: tuple[Parties, ...] = key(
-        "of a hub: parties that are reached through it although they have a link", default=(), acted=False, many=True
+        "of a hub: parties that are reached through it although they have a link", default=(), many=True, some=True
     )
     feed: Feed | None = key("of prices: a feed that we read", default=None, acted=False)
     consumer: Consumer | None = key("of prices: somebody whom we serve", default=None, acted=False)
@@ -531,10 +532,10 @@ class GatewayFile(Placed):
     listen: Address = key("where partners and backends reach us", default=Address("0.0.0.0", 8080))  # noqa: S104
     admin: Admin = key("health, metrics, console", default=Admin)
     redis: RedisSettings = key("where state is kept", default=RedisSettings)
-    authorize: GatewayAuthorize | None = key("tokens that nobody announced", default=None, acted=False)
+    authorize: GatewayAuthorize = key("tokens that nobody announced", default=GatewayAuthorize)
     secrets: Secrets | None = key("how stored secrets are sealed", default=None, acted=False)
     events: Events | None = key("where changes of CDRs are reported", default=None, acted=False)
-    aliases: Mapping[str, str] = key("old paths that stay alive: {/old/path: /ocpi/path}", default=dict, acted=False)
+    aliases: Mapping[str, str] = key("old paths that stay alive: {/old/path: /ocpi/path}", default=dict)
     time_zone: TimeZone | None = key("of schedules", default=None, acted=False, shown="UTC")
 
 

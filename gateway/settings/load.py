@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from gateway.model.dialect import Seat
 from gateway.model.party import Party, Role
@@ -36,6 +36,8 @@ from gateway.settings.values import LINK_ID, Address
 GATEWAY: Final = "gateway.yaml"
 FILE_VERSION_KEYS: Final = frozenset({"version", "roles", "registration"})
 
+_PATH: Final = r"(/[A-Za-z0-9._~%-]+)+/?"
+
 L = TypeVar("L", bound=LinkFile)
 
 
@@ -52,6 +54,8 @@ class Settings:
         hub: the gateway's own party.
         parties: who we are.
         links: backends first, then partners, each by id.
+        unknown_tokens: the links that are asked about a token that nobody announced, in order.
+        aliases: old paths that stay alive, and the paths of ours that they mean; no trailing slashes.
         warnings: what is allowed and perhaps not meant.
     """
 
@@ -63,6 +67,8 @@ class Settings:
     hub: Party
     parties: tuple[Seat, ...]
     links: tuple[LinkSettings, ...]
+    unknown_tokens: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(factory=dict)
     warnings: tuple[Mistake, ...] = ()
 
     @property
@@ -147,6 +153,8 @@ class _Loader:
             hub=gateway.hub.party,
             parties=tuple(Seat(party=p.party, role=p.role, business=p.business()) for p in gateway.parties),
             links=tuple(links.found),
+            unknown_tokens=gateway.authorize.unknown_tokens,
+            aliases={old.rstrip("/"): new.rstrip("/") for old, new in gateway.aliases.items()},
             warnings=self._report.in_order(self._report.warnings),
         )
 
@@ -178,7 +186,7 @@ class _Loader:
             kind = table.entries.get("kind")
             of_prices = kind is not None and isinstance(kind.value, Text) and kind.value.text == Kind.PRICES
             file = self._reader.table(cls, table, excused=FILE_VERSION_KEYS if of_prices else frozenset())
-            # What a hub or a price feed needs besides is none of this build's business: the kind is the mistake.
+            # What a price feed needs besides is none of this build's business: the kind is the mistake.
             if file is not None and "kind" not in table.broken:
                 yield path.stem, file
 
@@ -219,6 +227,7 @@ class _Loader:
             self._report.add(at.place, "`backend` is missing: write it here, or put a file into backends/")
         self._check_admin(gateway)
         self._check_parties(gateway)
+        self._check_aliases(gateway)
 
     def _check_admin(self, gateway: GatewayFile) -> None:
         admin = gateway.admin
@@ -227,6 +236,24 @@ class _Loader:
             self._report.add(place, "off loopback the admin listener needs `token`: add token: {env: NAME}")
         if admin.listen == gateway.listen and admin.listen.port:
             self._report.add(place, "the same address as `listen`: give the admin listener one of its own")
+
+    def _check_aliases(self, gateway: GatewayFile) -> None:
+        """That an alias is a path, isn't one of ours, and leads to one of ours."""
+        place = gateway.at.place_of("aliases")
+        for old, new in gateway.aliases.items():
+            for path in (old, new):
+                if not re.fullmatch(_PATH, path) or {".", ".."} & set(path.split("/")):
+                    self._report.add(place, f"{quoted(path)} is not a path: write /one/two, without a query")
+            if self._is_ours(old):
+                self._report.add(place, f"{quoted(old)} is a path of ours already: remove it")
+            if not self._is_ours(new):
+                self._report.add(
+                    place, f"{quoted(new)} is no path of ours: write one below /ocpi, such as /ocpi/versions"
+                )
+
+    def _is_ours(self, path: str) -> bool:
+        root, *below = path.strip("/").split("/")
+        return root == "ocpi" and (not below or below[0] in (*self._versions, "versions"))
 
     def _check_parties(self, gateway: GatewayFile) -> None:
         for entry in duplicates(gateway.parties):

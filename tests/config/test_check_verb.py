@@ -31,10 +31,10 @@ def test_a_good_configuration_is_summed_up(folder: Folder) -> None:
     done = check(folder.partner(), "--config", str(folder.path))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "backend (backend, 2.2.1): NL-GWY HUB - NL-EXA CPO; registration: none; push tokens;"
-        " accept locations tariffs sessions cdrs",
+        "backend (backend, 2.2.1): NL-GWY HUB - NL-EXA CPO; registration: none;"
+        " push tokens commands chargingprofiles hubclientinfo; accept locations tariffs sessions cdrs",
         "acme (bilateral, 2.1.1): NL-EXA CPO - DE-ACM EMSP; registration: us; push locations tariffs sessions cdrs;"
-        " accept tokens",
+        " accept tokens commands chargingprofiles",
     ]
 
 
@@ -43,7 +43,7 @@ def test_every_mistake_is_a_line_and_the_exit_code_is_78(folder: Folder) -> None
     (folder.path / "config").mkdir()
     (folder.path / "gateway.yaml").rename(folder.path / "config" / "gateway.yaml")
     (folder.path / "config/partners").mkdir()
-    folder.write("config/partners/acme.yaml", "kind: bilateral\nshare: {}\n")
+    folder.write("config/partners/acme.yaml", "kind: bilateral\nstage: beta\n")
     del folder.environ["IN"]
     done = check(folder, cwd=folder.path)
     assert done.returncode == 78
@@ -52,7 +52,7 @@ def test_every_mistake_is_a_line_and_the_exit_code_is_78(folder: Folder) -> None
         "config/partners/acme.yaml:1:1",
         "config/partners/acme.yaml:1:1",
         "config/partners/acme.yaml:1:1",
-        "config/partners/acme.yaml:2:1",
+        "config/partners/acme.yaml:2:8",
     ]
 
 
@@ -80,7 +80,7 @@ def test_json_says_the_same(folder: Folder) -> None:
     fine = loads(check(folder.partner(), "--config", str(folder.path), "--json").stdout.encode())
     assert [link["id"] for link in fine["links"]] == ["backend", "acme"]
     assert fine["mistakes"] == fine["warnings"] == []
-    done = check(folder.partner("stage: pilot\n"), "--config", str(folder.path), "--json")
+    done = check(folder.partner("stage: beta\n"), "--config", str(folder.path), "--json")
     assert done.returncode == 78
     (mistake,) = loads(done.stdout.encode())["mistakes"]
     assert (mistake["file"], mistake["line"], mistake["column"]) == (f"{folder.path}/partners/acme.yaml", 4, 8)

@@ -19,7 +19,7 @@ from gateway.settings.reference import FILES, schema
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIG = REPOSITORY / "config"
 VARIABLES = ("BACKEND_TOKEN", "BACKEND_TOKEN_IN", "MOBILITY_TOKEN", "MOBILITY_TOKEN_IN", "ACME_TOKEN_A", "STATIC_OUT",
-             "STATIC_IN", "ADMIN_TOKEN")  # fmt: skip
+             "STATIC_IN", "ADMIN_TOKEN", "HUB_TOKEN_A")  # fmt: skip
 
 
 def test_the_documents_are_current() -> None:
@@ -42,7 +42,7 @@ def test_the_examples_are_fine_without_the_second_backend(examples: Folder) -> N
     """Copied as they are, gateway.yaml and every partner load, even strictly, without a warning."""
     (examples.path / "backends/emsp.yaml").unlink()
     settings = examples.load(strict=True)
-    assert [link.id for link in settings.links] == ["backend", "acme", "static", "volt"]
+    assert [link.id for link in settings.links] == ["backend", "acme", "hub", "static", "volt"]
     assert settings.warnings == ()
 
 
@@ -51,7 +51,7 @@ def test_what_the_examples_show_in_comments_is_fine_too(examples: Folder) -> Non
     for path in examples.path.rglob("*.yaml"):
         path.write_text(re.sub(r"^( *)#([^ ])", r"\1\2", path.read_text(), flags=re.MULTILINE))
     settings = examples.load(strict=True)
-    assert [link.id for link in settings.links] == ["backend", "emsp", "acme", "static", "volt"]
+    assert [link.id for link in settings.links] == ["backend", "emsp", "acme", "hub", "static", "volt"]
     assert settings.warnings == ()
 
 

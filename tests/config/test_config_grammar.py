@@ -10,7 +10,8 @@ from config_folder import BACKEND, GATEWAY, PARTNER, Folder
 
 from gateway.model.modules import Module
 from gateway.model.party import Party, Role
-from gateway.settings import Address, CountryCode, Kind, OnTimeout, Stage, Start
+from gateway.model.share import Locations, Pilot, Share, Tariffs
+from gateway.settings import Address, CountryCode, Delivery, Kind, OnTimeout, Serve, Stage, Start
 
 
 def test_the_smallest_configuration_has_the_documented_defaults(folder: Folder) -> None:
@@ -38,6 +39,10 @@ def test_a_partner_has_the_documented_defaults(folder: Folder) -> None:
     assert not partner.allow_private
     assert partner.our_url is None
     assert partner.registration.start is Start.US
+    assert partner.commands.timeout == timedelta(seconds=30)
+    assert partner.limits.page == 1000
+    assert partner.share == Share()
+    assert {(use.serve, use.delivery) for use in partner.modules.values()} == {(Serve.OWNER, Delivery.LEDGER)}
 
 
 def test_every_key_of_gateway_yaml_is_read(folder: Folder) -> None:
@@ -51,8 +56,16 @@ def test_every_key_of_gateway_yaml_is_read(folder: Folder) -> None:
     listen: "[::]:8443"
     admin: {listen: 0.0.0.0:9000, token: {env: ADMIN}}
     redis: {url: redis://redis:6379/0, prefix: staging}
+    authorize: {unknown_tokens: [acme]}
+    aliases: {/old/cpo/2.1.1/: /ocpi/2.1.1/cpo, /old/versions: /ocpi/versions, /ocpi/cpo: /ocpi/2.2.1}
     """
-    settings = folder.gateway(more, text=text).load()
+    settings = folder.gateway(more, text=text).partner().load()
+    assert settings.unknown_tokens == ("acme",)
+    assert settings.aliases == {
+        "/old/cpo/2.1.1": "/ocpi/2.1.1/cpo",
+        "/old/versions": "/ocpi/versions",
+        "/ocpi/cpo": "/ocpi/2.2.1",
+    }
     assert settings.listen == Address("::", 8443)
     assert str(settings.listen) == "[::]:8443"
     assert settings.admin.token is not None
@@ -78,17 +91,27 @@ def test_every_key_of_a_partner_is_read(folder: Folder) -> None:
     modules: {locations: push, tariffs: off, sessions: {push: true}, tokens: accept}
     country_code: alpha-3
     authorize: {mode: realtime, timeout: 1500ms}
-    limits: {in_flight: 9}
+    commands: {timeout: 45s}
+    limits: {in_flight: 9, page: 500}
+    share:
+      locations: {only: [LOC1, "NL*EXA"], except: [LOC2]}
+      tariffs: {only: [STD], map: {STD: ACM-STD}}
     allow_private: true
     our_url: https://other.example.com
     quirks: {push.patch_as_put: [sessions, tokens], json.ascii_only: false}
-    stage: live
+    stage: pilot
+    pilot: {locations: [LOC1], tokens: [04AA]}
     """
     (partner,) = folder.partner(more).load().partners
     assert partner.name == "Acme Mobility"
     assert partner.country_code == "alpha-3"
     assert partner.authorize.timeout == timedelta(milliseconds=1500)
     assert partner.limits.in_flight == 9
+    assert partner.limits.page == 500
+    assert partner.commands.timeout == timedelta(seconds=45)
+    assert partner.share.locations == Locations(only=("LOC1", "NL*EXA"), besides=("LOC2",))
+    assert partner.share.tariffs == Tariffs(only=["STD"], names={"STD": "ACM-STD"})
+    assert (partner.stage, partner.pilot) == (Stage.PILOT, Pilot(locations=["LOC1"], tokens=["04AA"]))
     assert partner.allow_private
     assert partner.our_url == "https://other.example.com"
     assert partner.policy.push_patch_as_put == ("sessions", "tokens")
@@ -148,8 +171,14 @@ def test_a_party_id_is_text(folder: Folder, party_id: str) -> None:
         ("name: {a: b}\n", "acme.yaml:4:7: one value goes here"),
         ("quirks: [a]\n", "acme.yaml:4:9: a table of keys goes here"),
         ("our_parties: {a: b}\n", "acme.yaml:4:14: a list goes here"),
-        ("stage: pilot\n", "acme.yaml:4:8: `pilot` is known, but not acted on yet: write live"),
-        ("kind: hub\n", "acme.yaml:4:7: `hub` is known, but not acted on yet: write bilateral"),
+        ("stage: beta\n", "acme.yaml:4:8: `beta` isn't one of draft, test, pilot, live, suspended"),
+        ("kind: prices\n", "acme.yaml:4:7: `prices` is known, but not acted on yet: write bilateral, hub"),
+        ("limits: {page: 0}\n", "acme.yaml:4:16: write more than 0"),
+        ("commands: {timeout: 0s}\n", "acme.yaml:4:21: write more than 0"),
+        ("modules: {locations: {serve: both}}\n", "acme.yaml:4:30: `both` isn't one of store, owner"),
+        ("share: {locations: {only: LOC1}}\n", "acme.yaml:4:27: a list goes here"),
+        ("share: {tariffs: {map: [STD]}}\n", "acme.yaml:4:24: a table goes here"),
+        ("from: tomorrow\n", "acme.yaml:4:7: `tomorrow` is not a time"),
         ("kind: backend\n", "acme.yaml:4:7: `backend` isn't one of bilateral, hub, prices"),
     ],
 )
@@ -198,13 +227,20 @@ def test_a_mistake_in_gateway_yaml_says_where_and_what_instead(
             "redis: {durability: replica}\n",
             "gateway.yaml:9:9: `durability` is known, but this version doesn't act on it",
         ),
-        ("aliases: {/old: /ocpi}\n", "gateway.yaml:9:1: `aliases` is known, but this version doesn't act on it yet"),
+        ("aliases: [/old]\n", "gateway.yaml:9:10: a table goes here"),
+        ("aliases: {old: /ocpi}\n", "gateway.yaml:9:10: `old` is not a path: write /one/two, without a query"),
+        ("aliases: {/a/../b: /ocpi}\n", "gateway.yaml:9:10: `/a/../b` is not a path"),
+        ("aliases: {/old: /ocpi?a=b}\n", "gateway.yaml:9:10: `/ocpi?a=b` is no path of ours"),
+        ("aliases: {/old: /else}\n", "gateway.yaml:9:10: `/else` is no path of ours: write one below /ocpi"),
+        ("aliases: {/ocpi/2.1.1/cpo: /ocpi/2.1.1/emsp}\n", "gateway.yaml:9:10: `/ocpi/2.1.1/cpo` is a path of ours"),
+        ("authorize: {unknown_tokens: [nobody]}\n", "gateway.yaml:9:29: there is no link `nobody`"),
+        ("authorize: {unknown_tokens: [backend]}\n", "gateway.yaml:9:29: `backend` has no tokens for us"),
         ("time_zone: Europe/Amsterdam\n", "gateway.yaml:9:1: `time_zone` is known"),
     ],
 )
 def test_a_key_too_many_in_gateway_yaml(folder: Folder, more: str, expected: str) -> None:
-    """Addresses, Redis, and keys that nothing acts on yet."""
-    assert folder.gateway(more).mistake().startswith(expected)
+    """Addresses, Redis, aliases, and keys that nothing acts on yet."""
+    assert folder.gateway(more).mistakes()[0].startswith(expected)
 
 
 @pytest.mark.parametrize("missing", ["version", "roles", "registration"])
@@ -243,17 +279,18 @@ def test_a_version_may_be_a_list_best_first(folder: Folder) -> None:
 def test_all_mistakes_come_at_once_in_the_order_of_files_and_lines(folder: Folder) -> None:
     """Every file is read to its end, whatever is wrong in it or in another one; the order is that of reading."""
     folder.gateway("listen: nowhere\nlisten: again\nbogus: 1\n")
-    folder.partner("stage: pilot\ncountry_code: x\nshare: {tariff: 1}\n")
+    folder.partner("proxy: ftp\ncountry_code: x\ntls: {tariff: 1}\n")
     folder.partner(name="broken", text="a: [\n")
     folder.partner(name="other", text=PARTNER.replace("EMSP", "CPO"))
     assert [mistake.split(": ")[0] for mistake in folder.mistakes()] == [
         "gateway.yaml:9:9",
         "gateway.yaml:10:1",
         "gateway.yaml:11:1",
+        "partners/acme.yaml:4:1",
         "partners/acme.yaml:4:8",
         "partners/acme.yaml:5:15",
         "partners/acme.yaml:6:1",
-        "partners/acme.yaml:6:9",
+        "partners/acme.yaml:6:7",
         "partners/broken.yaml:2:1",
         "partners/other.yaml:2:8",
     ]
@@ -262,27 +299,13 @@ def test_all_mistakes_come_at_once_in_the_order_of_files_and_lines(folder: Folde
 @pytest.mark.parametrize(
     "more",
     [
-        "share: {locations: {only: [A], except: [B]}, tariffs: {map: {STD: ACM-STD}}}",
         "limits: {requests_per_second: 20}",
         "limits: {inbound: 20}",
-        "limits: {page: 500}",
-        "authorize: {mode: cache_first}",
-        "authorize: {cache_max_age: 24h}",
         "modules: {tokens: {pull_every: 1h}}",
-        "modules: {commands: accept}",
-        "modules: {locations: {serve: store}}",
-        "modules: {cdrs: {delivery: live}}",
-        "commands: {timeout: 30s}",
         "cdrs: {deliver_since: 2030-01-01T00:00:00Z}",
         "tls: {ca: /etc/ca.pem}",
         "proxy: http://proxy:3128",
         "allow_from: [192.0.2.0/24]",
-        "replaces: old-acme",
-        "from: 2030-01-01T00:00:00+01:00",
-        "pilot: {locations: [L1], tokens: [T1]}",
-        'reaches: ["*"]',
-        "prefer: all",
-        "prefer: [NL-ABC]",
         "owners: {acme: NL-ABC}",
         "consumer: {token_in: {env: IN}, audience: [adhoc], redistribute: false}",
         "quirks: {cdrs.in_doubt: repost}",

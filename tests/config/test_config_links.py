@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
+from attrs import evolve
 from config_folder import BACKEND, GATEWAY, PARTNER, Folder
 
 from gateway.model.dialect import Seat
 from gateway.model.modules import Module
 from gateway.model.party import Party, Role
-from gateway.settings import ModuleUse
+from gateway.settings import Delivery, Kind, ModuleUse, Serve, Start
 
 SECOND_PARTY = "  - {country_code: NL, party_id: EXM, role: EMSP, name: Example Mobility}\n"
 BOTH = GATEWAY + SECOND_PARTY
@@ -18,6 +21,7 @@ EXM = "{role: EMSP, country_code: NL, party_id: EXM}"
 
 PUSH = ModuleUse(push=True, accept=False)
 ACCEPT = ModuleUse(push=False, accept=True)
+OWNED_BY_EMSP = (Module.TOKENS, Module.COMMANDS, Module.CHARGING_PROFILES)
 OWNED_BY_CPO = (Module.LOCATIONS, Module.TARIFFS, Module.SESSIONS, Module.CDRS)
 
 
@@ -200,10 +204,11 @@ def test_without_gateway_yaml_there_is_one_mistake(folder: Folder) -> None:
         ("{start: us}", ["versions_url", "token_out"]),
         ("{start: them}", ["token_in"]),
         ("{start: none}", ["versions_url", "token_out", "token_in"]),
+        ("{start: adopted}", ["versions_url", "token_out", "token_in"]),
     ],
 )
 def test_a_registration_needs_the_tokens_of_its_start(folder: Folder, registration: str, needed: list[str]) -> None:
-    """us: their URL and token A; them: the token A we gave; none: all three."""
+    """us: their URL and token A; them: the token A we gave; none and adopted: all three."""
     found = folder.partner(text=PARTNER.split("registration")[0] + f"registration: {registration}\n").mistakes()
     assert all(mistake.startswith("partners/acme.yaml:3:15: `start: ") for mistake in found)
     assert [mistake.split("needs `")[1].split("`")[0] for mistake in found] == sorted(needed)
@@ -213,20 +218,19 @@ def test_a_registration_needs_the_tokens_of_its_start(folder: Folder, registrati
     ("registration", "expected"),
     [
         ("{token_in: {env: TOKEN_A}}", "15: `start` is missing"),
-        (
-            "{start: adopted, token_in: {env: TOKEN_A}}",
-            "23: `adopted` is known, but not acted on yet: write us, them, none",
-        ),
         ("{start: them, token_in: {env: TOKEN_A}, requires: [token]}", "66: `token` isn't one of locations, tariffs"),
         (
             "{start: them, token_in: {env: TOKEN_A}, requires: [credentials]}",
             "66: `credentials` isn't one of locations",
         ),
-        ("{start: them, token_in: {env: TOKEN_A}, endpoints: {}}", "55: `endpoints` is known"),
+        (
+            '{start: them, token_in: {env: TOKEN_A}, endpoints: {cdrs: "https://acme.example/c"}}',
+            "66: endpoints are discovered: remove them, or write `start: adopted`",
+        ),
     ],
 )
 def test_a_registration_is_checked_by_key(folder: Folder, registration: str, expected: str) -> None:
-    """start, required modules, and what only a later version acts on."""
+    """start, required modules, and endpoints."""
     folder.partner(text=PARTNER.split("registration")[0] + f"registration: {registration}\n")
     assert folder.mistake().startswith(f"partners/acme.yaml:3:{expected}")
 
@@ -252,8 +256,9 @@ def test_private_addresses_and_plain_http_need_to_be_allowed(folder: Folder, url
 def test_modules_by_role(folder: Folder) -> None:
     """Left out: we push what we own and accept what they own."""
     settings = folder.partner().load()
-    assert settings.partners[0].modules == dict.fromkeys(OWNED_BY_CPO, PUSH) | {Module.TOKENS: ACCEPT}
-    assert settings.backends[0].modules == dict.fromkeys(OWNED_BY_CPO, ACCEPT) | {Module.TOKENS: PUSH}
+    assert settings.partners[0].modules == dict.fromkeys(OWNED_BY_CPO, PUSH) | dict.fromkeys(OWNED_BY_EMSP, ACCEPT)
+    core = dict.fromkeys(OWNED_BY_CPO, ACCEPT) | dict.fromkeys((*OWNED_BY_EMSP, Module.HUB_CLIENT_INFO), PUSH)
+    assert settings.backends[0].modules == core
 
 
 @pytest.mark.parametrize(
@@ -265,13 +270,16 @@ def test_modules_by_role(folder: Folder) -> None:
         ("{locations: {accept: false}}", Module.LOCATIONS, PUSH),
         ("{tokens: accept}", Module.TOKENS, ACCEPT),
         ("{tokens: off}", Module.TOKENS, None),
+        ("{commands: off}", Module.COMMANDS, None),
+        ("{cdrs: {delivery: live}}", Module.CDRS, evolve(PUSH, delivery=Delivery.LIVE)),
+        ("{tokens: {serve: store}}", Module.TOKENS, evolve(ACCEPT, serve=Serve.STORE)),
     ],
 )
 def test_modules_by_the_file(folder: Folder, modules: str, module: Module, use: ModuleUse | None) -> None:
     """A word says all about a module; what a table leaves out keeps its default by role."""
     (partner,) = folder.partner(f"modules: {modules}\n").load().partners
     assert partner.modules.get(module) == use
-    assert partner.modules[Module.CDRS] == PUSH
+    assert partner.modules[Module.SESSIONS] == PUSH
 
 
 @pytest.mark.parametrize(
@@ -280,11 +288,215 @@ def test_modules_by_the_file(folder: Folder, modules: str, module: Module, use: 
         ("{tokens: push}", "19: tokens are the EMSP's, and that is not us here: write accept or off"),
         ("{cdrs: accept}", "17: cdrs are the CPO's, and that is us here: write push or off"),
         ("{cdrs: {accept: true}}", "17: cdrs are the CPO's"),
+        ("{hubclientinfo: push}", "26: hubclientinfo are the HUB's, and that is not us here"),
+        ("{cdrs: {serve: store}}", "25: cdrs aren't listed there: remove it"),
+        ("{tokens: {delivery: live}}", "30: tokens aren't pushed there by a backend: remove it"),
+        ("{commands: {delivery: live}}", "32: commands aren't pushed there by a backend"),
     ],
 )
 def test_nobody_pushes_what_isnt_theirs(folder: Folder, modules: str, expected: str) -> None:
     """A module against the roles of a link is a mistake, not a setting without effect."""
     assert folder.partner(f"modules: {modules}\n").mistake().startswith(f"partners/acme.yaml:4:{expected}")
+
+
+@pytest.mark.parametrize(("key", "value"), [("serve", "store"), ("delivery", "live")])
+def test_towards_a_backend_there_is_nothing_to_choose(folder: Folder, key: str, value: str) -> None:
+    """Lists come from what is stored, and pushes of partners are live."""
+    mistake = folder.gateway(backend=f"{BACKEND}  modules: {{tokens: {{{key}: {value}}}}}\n").mistake()
+    assert mistake.startswith(f"gateway.yaml:9:{len(key) + 24}: tokens aren't ")
+
+
+# Endpoints that were agreed elsewhere ---------------------------------------------------------------------------------
+
+ADOPTED = PARTNER.split("registration")[0] + (
+    'registration: {start: adopted, versions_url: "https://acme.example/v", token_out: {env: TOKEN_A},'
+    " token_in: {env: OTHER}, endpoints: {%s}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "expected"),
+    [
+        ('locations: "https://acme.example/l", credentials: "https://acme.example/c"', None),
+        ("", None),
+        ('loc: "https://acme.example/l"', "134: `loc` is no module: write credentials, locations, tariffs"),
+        ('locations: "http://acme.example/l"', "134: plain http: write https"),
+        ("locations: here", "146: `here` is not a URL"),
+    ],
+)
+def test_an_adopted_registration_may_have_endpoints(folder: Folder, endpoints: str, expected: str | None) -> None:
+    """By module, each as public as any URL of theirs; without them they are discovered."""
+    folder.environ["OTHER"] = "other"
+    folder.partner(text=ADOPTED % endpoints)
+    if expected is None:
+        assert folder.load().partners[0].registration.start is Start.ADOPTED
+    else:
+        assert folder.mistakes()[0].startswith(f"partners/acme.yaml:3:{expected}")
+
+
+# Hubs -----------------------------------------------------------------------------------------------------------------
+
+HUB = PARTNER.replace("role: EMSP, country_code: DE, party_id: ACM", "role: HUB, country_code: FR, party_id: HUB")
+
+
+def hub(folder: Folder, more: str, text: str = HUB) -> Folder:
+    """The good hub, with its kind and something more."""
+    return folder.partner(f"kind: hub\n{more}\n", name="hub", text=text)
+
+
+def test_a_hub_holds_every_role_opposite_to_ours(folder: Folder) -> None:
+    """Modules follow from our roles, and it tells us who is behind it."""
+    (link,) = hub(folder, 'reaches: ["*"]').load().partners
+    assert (link.kind, link.reaches, link.prefer) == (Kind.HUB, None, frozenset())
+    by_role = dict.fromkeys(OWNED_BY_CPO, PUSH) | dict.fromkeys((*OWNED_BY_EMSP, Module.HUB_CLIENT_INFO), ACCEPT)
+    assert link.modules == by_role
+    folder.gateway(text=BOTH, backend=BACKEND_FOR_BOTH)
+    both = hub(folder, f'reaches: ["*"]\nour_parties: [{EXA}, {EXM}]', HUB.replace("2.1.1", "2.2.1")).load().partners[0]
+    assert {use for module, use in both.modules.items() if module is not Module.HUB_CLIENT_INFO} == {
+        ModuleUse(push=True, accept=True)
+    }
+
+
+def test_a_hub_says_whom_it_reaches(folder: Folder) -> None:
+    """A list, or whomever it says; some of them may be preferred over their own links."""
+    (link,) = hub(folder, "reaches: [DE-ACM, be-bec]\nprefer: DE-ACM").load().partners
+    assert link.reaches == {Party("DE", "ACM"), Party("BE", "BEC")}
+    assert link.prefer == {Party("DE", "ACM")}
+    assert hub(folder, "reaches: [DE-ACM]\nprefer: all").load().partners[0].prefer is None
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("", "1:1: a hub needs `reaches`"),
+        ("reaches: []", "5:10: the list is empty"),
+        ('reaches: ["*", DE-ACM]', "5:10: `*` is everybody: remove the others"),
+        ("reaches: [DE-ACM]\nprefer: [all, DE-ACM]", "6:9: `all` is everybody"),
+        ("reaches: [DE-ACM]\nprefer: [BE-BEC]", "6:9: BE-BEC isn't among those that it `reaches`"),
+        ("reaches: [NL-EXA]", "5:10: NL-EXA is one of us: a hub reaches others"),
+        ("reaches: [NL-GWY]", "5:10: NL-GWY is one of us"),
+        ("reaches: [somebody]", "5:11: `somebody` is neither `*` nor a party"),
+    ],
+)
+def test_a_mistake_in_a_hub_says_where_and_what_instead(folder: Folder, more: str, expected: str) -> None:
+    """Whom it reaches, and whom it is preferred for."""
+    assert hub(folder, more).mistake().startswith(f"partners/hub.yaml:{expected}")
+
+
+def test_only_hubs_reach_others(folder: Folder) -> None:
+    """A bilateral file has no such keys, and a hub's has no other party than the hub's."""
+    reaching = folder.partner('reaches: ["*"]\nprefer: all\n').mistakes()
+    assert [mistake.split(": ")[0] for mistake in reaching] == ["partners/acme.yaml:4:1", "partners/acme.yaml:5:1"]
+    folder.partner()
+    mistake = hub(folder, 'reaches: ["*"]', HUB.replace("role: HUB", "role: EMSP")).mistake()
+    assert mistake.startswith("partners/hub.yaml:2:16: the party of a hub is a HUB")
+
+
+def test_those_who_are_asked_about_unknown_tokens_have_tokens(folder: Folder) -> None:
+    """eMSPs and hubs, in the order of the file."""
+    hub(folder, 'reaches: ["*"]').partner()
+    assert folder.gateway("authorize: {unknown_tokens: [hub, acme]}\n").load().unknown_tokens == ("hub", "acme")
+    folder.partner("modules: {tokens: off}\n")
+    assert folder.mistake().startswith("gateway.yaml:9:29: `acme` has no tokens for us")
+
+
+# Two files for one party ----------------------------------------------------------------------------------------------
+
+FROM = "from: 2030-01-31T00:00:00Z\n"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("stage: draft\n", ""),
+        ("stage: test\n", ""),
+        ("stage: test\n", "stage: pilot\n"),
+        ("stage: draft\n", "stage: draft\n"),
+        ("", f"replaces: acme\n{FROM}"),
+        (f"replaces: zeta\n{FROM}", ""),
+    ],
+)
+def test_stage_and_replaces_tell_two_files_apart(folder: Folder, one: str, other: str) -> None:
+    """A draft, a test beside what is in use, and a link that takes over from another."""
+    folder.partner(one).partner(other, name="zeta")
+    assert [link.id for link in folder.load().partners] == ["acme", "zeta"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("stage: test\n", "stage: test\n"), ("stage: pilot\n", ""), ("", "stage: suspended\n")]
+)
+def test_other_stages_dont_tell_two_files_apart(folder: Folder, one: str, other: str) -> None:
+    """Both would get what the party is owed."""
+    mistake = folder.partner(one).partner(other, name="zeta").mistake()
+    assert mistake.startswith("partners/zeta.yaml:2:9: NL-EXA as CPO has a link to DE-ACM already: keep one, or tell")
+
+
+def test_a_link_takes_over_at_a_time(folder: Folder) -> None:
+    """Both are there until everything that began before has ended."""
+    folder.partner().partner(f"replaces: acme\n{FROM}", name="zeta")
+    link = folder.load().partners[1]
+    assert (link.replaces, link.since) == ("acme", datetime(2030, 1, 31, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("replaces: acme\n", "4:11: `from` is missing: the time at which this link takes over"),
+        (FROM, "4:7: `from` says when `replaces` begins"),
+        (f"replaces: nobody\n{FROM}", "4:11: there is no other link `nobody`"),
+        (f"replaces: acm\n{FROM}", "4:11: there is no other link `acm`; did you mean `acme`?"),
+        (f"replaces: zeta\n{FROM}", "4:11: there is no other link `zeta`"),
+        (f"replaces: backend\n{FROM}", "4:11: it replaces a link of another kind"),
+        (f"replaces: other\n{FROM}", "4:11: the two have no party in common"),
+    ],
+)
+def test_a_move_needs_a_link_to_move_from(folder: Folder, more: str, expected: str) -> None:
+    """One that exists, of the same kind, with the same party; and when."""
+    folder.partner("stage: draft\n")
+    folder.partner(name="other", text=PARTNER.replace("ACM", "OTH"))
+    assert folder.partner(more, name="zeta").mistake().startswith(f"partners/zeta.yaml:{expected}")
+
+
+def test_moves_dont_meet(folder: Folder) -> None:
+    """A link is replaced by one, and one that takes over isn't replaced itself."""
+    folder.partner("stage: draft\n").partner(f"replaces: acme\nstage: draft\n{FROM}", name="beta")
+    folder.partner(f"replaces: acme\n{FROM}", name="zeta")
+    assert "zeta.yaml:4:11: two links can't both replace `acme`" in folder.mistake()
+    folder.partner(f"replaces: beta\n{FROM}", name="zeta")
+    assert "zeta.yaml:4:11: `beta` takes over from another itself" in folder.mistake()
+
+
+def test_a_backend_may_take_over_from_another(folder: Folder) -> None:
+    """Then both hold the same parties."""
+    text = BACKEND.split("\n", 1)[1].replace("env: IN", "env: TOKEN_A") + f"  replaces: backend\n  {FROM}"
+    folder.write("backends/zeta.yaml", text)
+    assert [link.replaces for link in folder.load().backends] == [None, "backend"]
+
+
+# What a partner may see -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("{STD: X, FAST: x}", "`STD` and `FAST` would both be `x`"),
+        (f"{{STD: {'x' * 37}}}", f"`{'x' * 37}` can't be the id of a tariff"),
+    ],
+)
+def test_two_tariffs_have_two_ids(folder: Folder, names: str, expected: str) -> None:
+    """A tariff is shown under an id that no other has, and that is one."""
+    mistake = folder.partner(f"share: {{tariffs: {{map: {names}}}}}\n").mistake()
+    assert mistake.startswith(f"partners/acme.yaml:4:24: {expected}")
+
+
+def test_parties_of_several_backends_dont_share_a_link_without_headers(folder: Folder) -> None:
+    """2.1.1 doesn't say whom a message is for; on 2.2.1 they may."""
+    folder.gateway(text=BOTH.replace("EMSP", "CPO")).environ["IN2"] = "other"
+    folder.write("backends/zeta.yaml", BACKEND.split("\n", 1)[1].replace("EXA", "EXM").replace("env: IN", "env: IN2"))
+    ours = f"our_parties: [{EXA}, {EXA.replace('EXA', 'EXM')}]\n"
+    mistake = folder.partner(ours).mistake()
+    assert mistake.startswith("partners/acme.yaml:4:14: parties of several backends (backend, zeta) can't share a link")
+    assert len(folder.partner(ours, text=PARTNER.replace("2.1.1", "2.2.1")).load().partners[0].ours) == 2
 
 
 # Profiles ------------------------------------------------------------------------------------------------------------
