@@ -8,7 +8,11 @@ way, and have their own copy of what the specification's tables say.
 * ``identity``: who a peer is, the credentials tokens it accepts, and what it knows of the platform it talks to.
 * ``objects``: the specification's object tables, and ``examine()``, which lays a document beside them.
 * ``handshake``: versions and credentials, from either side.
-* ``shelf``: objects as they stand after PUT, PATCH and DELETE.
-* ``desk``: what a peer answers; ``line``: what it asks, and how it reads the answer.
+* ``shelf``: objects as they stand after PUT, PATCH and DELETE; ``lists``: how they are listed.
+* ``desk``: what a peer answers: ``checks`` looks at what is the same for all modules, ``modules`` deals with each of
+  them, ``answers`` are what comes of it.
+* ``verbs``: what a peer does, as calls of Python; ``calls``: how that becomes requests; ``line``: sends them and reads
+  the answers.
+* ``commands``: what is asked now and done later, from both ends; ``hubs``: the parties behind a hub.
 * ``journal``: what arrived, what looked wrong (``complaints``), and waiting for it without polling.
 """

@@ -8,19 +8,21 @@
 
 PUT is the same with the tokens of before and gives both sides new ones; DELETE ends it. What one may do depends on the
 token that was presented: with TOKEN_A nobody is registered yet, so PUT and DELETE are 405; with any other, POST is.
+The version is that of the credentials endpoint which is called: a peer that speaks both goes over to it.
 
 Spec: 2.1.1 and 2.2.1 ``credentials``, ``version_information_endpoint``; ``status_codes`` 3001 to 3003.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import Any, Final
 
 import aiohttp
 from attrs import define
 
-from gateway.demo.identity import OWNERS, Counterpart, Identity, Interface, Keyring, Role
+from gateway.demo.identity import ROUTED, SENDERS, Counterpart, Identity, Interface, Keyring, Role
 from gateway.demo.journal import Exchange
 from gateway.demo.line import Line
 from gateway.demo.objects import OLD, examine
@@ -38,12 +40,17 @@ class HandshakeFailed(Exception):
 
 @define(eq=False)
 class Handshake:
-    """One peer's part in it."""
+    """One peer's part in it.
+
+    Attributes:
+        pause: seconds before each of the two call-backs to whoever registers here.
+    """
 
     who: Identity
     keys: Keyring
     counterpart: Counterpart
     line: Line
+    pause: float = 0.0
 
     async def register(self, versions_url: str, token_a: str) -> Exchange:
         """As Sender: discover, then POST with a TOKEN_B that is good already. Raises HandshakeFailed."""
@@ -57,12 +64,20 @@ class Handshake:
         roles = self._roles(exchange.data) if exchange.ok else ()
         self._know(token, versions_url, endpoints, roles)
 
-    async def rotate(self) -> Exchange:
-        """As Sender: PUT, after which both tokens are new. Raises HandshakeFailed, and then the old ones are good."""
+    async def rotate(self, version: str | None = None) -> Exchange:
+        """As Sender: PUT, after which both tokens are new; on ``version``'s endpoint, and then that one is spoken.
+
+        Raises HandshakeFailed, and then everything is as it was.
+        """
         if self.counterpart.token is None:
             raise HandshakeFailed(2000, "not registered")
-        url, token = self.counterpart.versions_url, self.counterpart.token
-        return await self._offer("PUT", url, await self.discover(url, token), token, replaces=self.keys.current)
+        url, token, before = self.counterpart.versions_url, self.counterpart.token, self.who.version
+        try:
+            endpoints = await self.discover(url, token, version=version)
+            return await self._offer("PUT", url, endpoints, token, replaces=self.keys.current)
+        except (aiohttp.ClientError, TimeoutError, HandshakeFailed):
+            self.who.speak(before)
+            raise
 
     async def unregister(self) -> Exchange:
         """As Sender: DELETE. After it neither side may call the other."""
@@ -76,13 +91,20 @@ class Handshake:
         self.keys.revoke_all()
         self.counterpart.forget()
 
-    async def admit(self, body: dict[str, Any], presented: str, *, again: bool) -> str:
+    async def admit(self, body: dict[str, Any], presented: str, version: str, *, again: bool) -> str:
         """As Receiver of a POST, or of a PUT (``again``): the token that they must send from now on.
 
-        Raises HandshakeFailed, and then nothing has changed.
+        ``version`` is that of the endpoint they called, and the one to be spoken. Raises HandshakeFailed, and then
+        nothing has changed.
         """
-        roles = self._roles(body)
-        endpoints = await self.discover(body["url"], body["token"])
+        before = self.who.version
+        self.who.speak(version)
+        try:
+            roles = self._roles(body)
+            endpoints = await self.discover(body["url"], body["token"], pause=self.pause)
+        except HandshakeFailed:
+            self.who.speak(before)
+            raise
         new = secrets.token_urlsafe(32)
         if again:
             self.keys.replace(presented, new)
@@ -92,29 +114,38 @@ class Handshake:
         self._know(body["token"], body["url"], endpoints, roles)
         return new
 
-    def credentials(self, token: str) -> dict[str, Any]:
-        """Our credentials object, with the token that they must send."""
+    def credentials(self, token: str, version: str | None = None) -> dict[str, Any]:
+        """Our credentials object, with the token that they must send; in the version that is spoken, or another."""
         shared = {"token": token, "url": self.who.versions_url}
-        if self.who.version == OLD:
+        if (version or self.who.version) == OLD:
             return shared | _written(self.who.roles[0])
         return shared | {"roles": [{"role": role.role} | _written(role) for role in self.who.roles]}
 
-    def details(self) -> dict[str, Any]:
+    def details(self, version: str) -> dict[str, Any]:
         """Our version details. Spec: ``version_information_endpoint``; 2.2.1 says SENDER for credentials."""
         endpoints = []
-        for (module, side), path in self.who.paths().items():
+        for (module, side), path in self.who.paths(version).items():
             if module in ("versions", "details"):
                 continue
-            role = {} if self.who.version == OLD else {"role": side or "SENDER"}
+            role = {} if version == OLD else {"role": side or "SENDER"}
             endpoints.append({"identifier": module, **role, "url": f"{self.who.base_url}{path}"})
-        return {"version": self.who.version, "endpoints": endpoints}
+        return {"version": version, "endpoints": endpoints}
 
-    async def discover(self, versions_url: str, token: str) -> dict[Interface, str]:
-        """Their endpoints for our version. Raises HandshakeFailed with 3001, 3002 or 3003."""
+    async def discover(
+        self, versions_url: str, token: str, *, version: str | None = None, pause: float = 0.0
+    ) -> dict[Interface, str]:
+        """Their endpoints for our version, or for another that is spoken from then on; ``pause`` s before each step.
+
+        Raises HandshakeFailed with 3001, 3002 or 3003.
+        """
+        wanted = version or self.who.version
+        await asyncio.sleep(pause)
         versions = await self._fetch(versions_url, token)
-        url = next((item.get("url") for item in _dicts(versions) if item.get("version") == self.who.version), None)
+        url = next((item.get("url") for item in _dicts(versions) if item.get("version") == wanted), None)
         if not isinstance(url, str):
-            raise HandshakeFailed(3002, f"{versions_url} doesn't offer {self.who.version}")
+            raise HandshakeFailed(3002, f"{versions_url} doesn't offer {wanted}")
+        self.who.speak(wanted)
+        await asyncio.sleep(pause)
         details = await self._fetch(url, token)
         endpoints = self._endpoints(_dicts(details.get("endpoints") if isinstance(details, dict) else None))
         if ("credentials", "") not in endpoints or len(endpoints) == 1:
@@ -158,10 +189,10 @@ class Handshake:
                 raise HandshakeFailed(3001, f"no endpoint: {item}")
             if module == "credentials":
                 found[module, ""] = url
-            elif module in OWNERS and self.who.version == OLD:
-                ours = self.who.roles[0].role == OWNERS[module]
+            elif module in ROUTED and self.who.version == OLD:
+                ours = self.who.roles[0].role == SENDERS[module]
                 found[module, "RECEIVER" if ours else "SENDER"] = url
-            elif module in OWNERS:
+            elif module in SENDERS:
                 found[module, str(item.get("role"))] = url
         return found
 

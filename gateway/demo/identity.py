@@ -14,7 +14,7 @@ import binascii
 from enum import Enum
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from gateway.demo.objects import NEW, OLD
 
@@ -24,11 +24,29 @@ Party = tuple[str, str]
 Interface = tuple[str, str]
 """A module and a side of it: ``("tokens", "SENDER")``. Versions, details and credentials have no side: ``""``."""
 
-OWNERS: Final = {"locations": "CPO", "tariffs": "CPO", "sessions": "CPO", "cdrs": "CPO", "tokens": "EMSP"}
-"""The functional modules a peer has, and the role that owns their objects."""
+SENDERS: Final = {
+    "locations": "CPO", "tariffs": "CPO", "sessions": "CPO", "cdrs": "CPO", "tokens": "EMSP",
+    "commands": "EMSP", "chargingprofiles": "EMSP", "hubclientinfo": "HUB",
+}  # fmt: skip
+"""The modules besides versions and credentials, and the role that has the Sender interface: it owns the objects of the
+module, or gives the commands. Whoever has another role has the Receiver interface; a hub has both."""
 
-KINDS: Final = {"locations": "Location", "tariffs": "Tariff", "sessions": "Session", "cdrs": "CDR", "tokens": "Token"}
-"""The object each of them carries."""
+ROUTED: Final = frozenset(SENDERS) - {"hubclientinfo"}
+"""The functional modules: in 2.2.1 their messages carry routing headers, and those of other modules must not."""
+
+BROADCAST: Final = frozenset({"locations", "tariffs", "tokens"})
+"""What a hub may hand to everybody. Spec: 2.2.1 ``transport_and_format``, Broadcast Push."""
+
+KINDS: Final = {
+    "locations": "Location", "tariffs": "Tariff", "sessions": "Session", "cdrs": "CDR", "tokens": "Token",
+    "hubclientinfo": "ClientInfo",
+}  # fmt: skip
+"""The object that is pushed and listed in each module that has one."""
+
+RESULTS: Final = "/results"
+"""Where a peer wants the results of what it asked for: ``/results/{n}`` for its n-th command or charging profile."""
+
+_NEW_ONLY: Final = frozenset({"chargingprofiles", "hubclientinfo"})
 
 # What these peers know of ISO 3166-1: enough to see that NL and NLD are the same country, and EST and ES are not.
 _ALPHA_3: Final = {
@@ -36,6 +54,7 @@ _ALPHA_3: Final = {
     "FR": "FRA", "GB": "GBR", "IE": "IRL", "IT": "ITA", "LU": "LUX", "NL": "NLD", "NO": "NOR", "PL": "POL", "PT": "PRT",
     "SE": "SWE", "SI": "SVN", "SK": "SVK",
 }  # fmt: skip
+_ALPHA_2: Final = {three: two for two, three in _ALPHA_3.items()}
 
 
 def same_party(one: Party, other: Party) -> bool:
@@ -62,51 +81,116 @@ class Role:
 class Identity:
     """A platform as it introduces itself: its version, its roles, and where it can be reached once it listens.
 
-    ``behind_hub`` is for one on 2.1.1 whose other end is a hub. That version can't say so: its credentials name one
-    party, and the routing headers that hubs use with it are no part of it.
+    Attributes:
+        version: the one it speaks now.
+        roles: as in its credentials.
+        behind_hub: on 2.1.1, which can't say so, the other end is a hub: its credentials name one party, and the
+            routing headers that hubs use with it are no part of the version.
+        behind: the parties that are reached through it, if it is a hub. On 2.1.1, which has no such role, that alone
+            makes it one.
+        routing_headers: on 2.1.1 it names sender and receiver in headers, as 2.2.1 does, and understands it.
+        also_version: the other version, if it speaks both; see ``speak``.
+        listed: the versions in its list of versions, if not those it speaks.
+        bare_strings: results of commands are bare strings, as before 2.1.1-d2.
     """
 
     name: str
     version: str
     roles: tuple[Role, ...]
     behind_hub: bool = False
+    behind: tuple[Role, ...] = ()
+    routing_headers: bool = False
+    also_version: str | None = None
+    listed: tuple[str, ...] = ()
+    bare_strings: bool = False
     base_url: str = ""
+    _began: tuple[str, tuple[Role, ...]] = field(init=False, default=("", ()))
 
     def __attrs_post_init__(self) -> None:
-        if self.version not in (OLD, NEW):
-            raise ValueError(f"{self.name}: a peer speaks {OLD} or {NEW}, not {self.version}")
-        if not self.roles or any(role.role not in ("CPO", "EMSP") for role in self.roles):
-            raise ValueError(f"{self.name}: a peer plays CPO or EMSP")
-        if self.version == OLD and len(self.roles) != 1:
+        if not {self.version, self.also_version or OLD} <= {OLD, NEW} or self.version == self.also_version:
+            raise ValueError(f"{self.name}: a peer speaks {OLD} or {NEW} or both, not {self.version}")
+        played = [role.role for role in self.roles]
+        if not played or not {*played} <= {"CPO", "EMSP", "HUB"} or ("HUB" in played and played != ["HUB"]):
+            raise ValueError(f"{self.name}: a peer plays CPO or EMSP, or is a HUB")
+        if OLD in self.versions and "HUB" in played:
+            raise ValueError(f"{self.name}: {OLD} has no HUB: say what it registers as, and who is `behind` it")
+        if self.versions == (OLD,) and len(self.roles) != 1:
             raise ValueError(f"{self.name}: {OLD} has one role per connection")
+        self._began = self.version, self.roles
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        return (self.version, self.also_version) if self.also_version else (self.version,)
+
+    @property
+    def is_hub(self) -> bool:
+        return bool(self.behind) or self.roles[0].role == "HUB"
+
+    @property
+    def routes(self) -> bool:
+        """Whether its messages name sender and receiver."""
+        return self.version == NEW or self.routing_headers
 
     @property
     def versions_url(self) -> str:
         return f"{self.base_url}/ocpi/versions"
 
-    def paths(self) -> dict[Interface, str]:
+    def speak(self, version: str) -> None:
+        """Go over to another version that it speaks. 2.1.1 knows its first role only, 2.2.1 alpha-2 codes only.
+
+        What it owns stays as it was written: whoever makes it go over gives it its objects anew.
+        """
+        if version not in self.versions:
+            raise ValueError(f"{self.name} doesn't speak {version}")
+        if version != self.version:
+            self.version, self.also_version = version, self.version
+            began, roles = self._began
+            self.roles = roles if version == began else tuple(_alpha_2(role) for role in roles)
+
+    def paths(self, version: str | None = None) -> dict[Interface, str]:
         """Where each interface is served. Not the gateway's own URL layout, so that only discovery finds it."""
-        root = f"/ocpi/{self.version}"
+        version = version or self.version
+        root = f"/ocpi/{version}"
         found = {("versions", ""): "/ocpi/versions", ("details", ""): root, ("credentials", ""): f"{root}/credentials"}
-        for module, owner in OWNERS.items():
-            for role in self.roles:
-                side = "SENDER" if role.role == owner else "RECEIVER"
-                path = f"/ocpi/{role.role.lower()}/{self.version}/{module}"
-                found[module, side] = path if self.version == OLD else f"{root}/{module}/{side.lower()}"
+        for role in self.roles[:1] if version == OLD else self.roles:
+            for module, sender in SENDERS.items():
+                if version == OLD and module in _NEW_ONLY:
+                    continue
+                for side in _sides(role.role, module, sender):
+                    path = f"/ocpi/{role.role.lower()}/{version}/{module}"
+                    found[module, side] = path if version == OLD else f"{root}/{module}/{side.lower()}"
+        if ("commands", "SENDER") in found:
+            found["commands", "SENDER"] = RESULTS
         return found
 
     def speaker(self, module: str, side: str) -> Role:
-        """Which of our roles calls that interface of somebody else: the owner calls receivers, the others senders."""
-        for role in self.roles:
-            if (role.role == OWNERS[module]) == (side == "RECEIVER"):
+        """Which of our roles calls that interface of somebody else: the owner calls receivers, the others senders.
+
+        Of a hub, the first party behind it that would; else the hub itself.
+        """
+        for role in (*self.behind, *self.roles):
+            if role.role != "HUB" and (role.role == SENDERS[module]) == (side == "RECEIVER"):
                 return role
         return self.roles[0]
 
     def plays(self, party: Party, module: str, side: str) -> bool:
         """Whether ``party`` is one of ours and has a role that serves this interface."""
-        return any(
-            same_party(role.party, party) and (role.role == OWNERS[module]) == (side == "SENDER") for role in self.roles
-        )
+        return any(same_party(role.party, party) and serves(role.role, module, side) for role in self.roles)
+
+
+def serves(role: str, module: str, side: str) -> bool:
+    """Whether a party with this role has this interface."""
+    return (role == SENDERS[module]) == (side == "SENDER")
+
+
+def _sides(role: str, module: str, sender: str) -> tuple[str, ...]:
+    if role == "HUB" and module in ROUTED:
+        return ("SENDER", "RECEIVER")
+    return ("SENDER",) if role == sender else ("RECEIVER",)
+
+
+def _alpha_2(role: Role) -> Role:
+    return evolve(role, country_code=_ALPHA_2.get(role.country_code.upper(), role.country_code))
 
 
 @define
@@ -128,13 +212,14 @@ class Counterpart:
             return True
         return any(same_party(role.party, party) for role in self.roles)
 
+    @property
+    def hub(self) -> Party | None:
+        """Its party, if it is a hub."""
+        return next((role.party for role in self.roles if role.role == "HUB"), None)
+
     def receiver(self, module: str, side: str) -> Party | None:
         """The one party over there that serves this interface; None if there isn't exactly one."""
-        fitting = [
-            role.party
-            for role in self.roles
-            if role.role != "HUB" and (role.role == OWNERS[module]) == (side == "SENDER")
-        ]
+        fitting = [role.party for role in self.roles if role.role != "HUB" and serves(role.role, module, side)]
         return fitting[0] if len(fitting) == 1 else None
 
 

@@ -19,6 +19,7 @@ class Received:
     """A request that arrived, and how it was answered.
 
     Attributes:
+        version: the version whose URL was called; the one that is spoken, where the URL doesn't say.
         path: as on the request line, still encoded, without the query.
         module: as in the version details; ``versions`` and ``details`` for those two, "" for a path nobody advertised.
         side: ``SENDER`` or ``RECEIVER``; "" where modules have none.
@@ -28,11 +29,13 @@ class Received:
         body: the JSON, None if there was none or it couldn't be read.
         raw: the body's bytes.
         at: when it arrived, UTC.
+        number: which request of this peer's it is the result of (a command, a charging profile); 0 if it is none.
         http: the HTTP status of the answer.
         status_code: the OCPI status code of the answer.
     """
 
     method: str
+    version: str
     path: str
     module: str
     side: str
@@ -42,6 +45,7 @@ class Received:
     body: Any
     raw: bytes
     at: datetime
+    number: int = 0
     http: int = 0
     status_code: int | None = None
 
@@ -61,6 +65,7 @@ class Exchange:
         data: ``data`` of the envelope, None if there was none.
         headers: with names in lower case.
         raw: the body's bytes.
+        number: of a command or a charging profile: which request of this peer's it was, counted from 1.
     """
 
     method: str
@@ -71,6 +76,7 @@ class Exchange:
     data: Any
     headers: Mapping[str, str]
     raw: bytes
+    number: int = 0
 
     @property
     def ok(self) -> bool:

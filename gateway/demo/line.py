@@ -51,6 +51,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def routing(headers: Mapping[str, str]) -> tuple[Party | None, Party | None]:
+    """The parties in the routing headers: from, to. ``headers`` has names in lower case."""
+    from_country, from_party, to_country, to_party = (headers.get(name.lower()) for name in ROUTING)
+    sender = (from_country, from_party) if from_country and from_party else None
+    return sender, (to_country, to_party) if to_country and to_party else None
+
+
 @define(eq=False)
 class Line:
     """The outgoing side of one peer."""
@@ -129,6 +136,7 @@ class Line:
             wrong += _wrong_in_headers(exchange, sent)
         if kind and exchange.ok:
             items = exchange.data if isinstance(exchange.data, list) else [exchange.data]
+            kind = "CommandResponseType" if kind == "CommandResponse" and self.who.bare_strings else kind
             wrong += [str(finding) for item in items for finding in examine(self.who.version, kind, item, path="data")]
         for what in wrong:
             self.journal.complain(str(exchange), what)
@@ -169,8 +177,8 @@ def _wrong_in_headers(exchange: Exchange, sent: Mapping[str, str]) -> list[str]:
         for name in ("X-Request-ID", "X-Correlation-ID")
         if name in sent and got.get(name.lower()) != sent[name]
     ]
-    sender, to = _party(sent, *ROUTING[:2]), _party(sent, *ROUTING[2:])
-    answer_from, answer_to = (_party(got, *(name.lower() for name in names)) for names in (ROUTING[:2], ROUTING[2:]))
+    sender, to = routing({name.lower(): value for name, value in sent.items()})
+    answer_from, answer_to = routing(got)
     if sender is None:
         return [*wrong, "routing headers on a configuration module"] if answer_from or answer_to else wrong
     if answer_to is None or not same_party(answer_to, sender):
@@ -181,7 +189,3 @@ def _wrong_in_headers(exchange: Exchange, sent: Mapping[str, str]) -> list[str]:
     elif to and not same_party(answer_from, to):
         wrong.append(f"OCPI-from of the answer is {answer_from}, OCPI-to of the request was {to}")
     return wrong
-
-
-def _party(headers: Mapping[str, str], country: str, party: str) -> Party | None:
-    return (headers[country], headers[party]) if country in headers and party in headers else None

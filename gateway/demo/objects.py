@@ -93,6 +93,14 @@ _OLD: Final[dict[str, str]] = {
         "total_parking_time?:number remark?:string(255) last_updated:DateTime"
     ),
     "ChargingPeriod": "start_date_time:DateTime dimensions+:CdrDimension",
+    "CommandResponse": "result:CommandResponseType",
+    "ReserveNow": (
+        "response_url:string(255) token:Token expiry_date:DateTime reservation_id:int location_id:string(39) "
+        "evse_uid?:string(39)"
+    ),
+    "StartSession": "response_url:string(255) token:Token location_id:string(39) evse_uid?:string(39)",
+    "StopSession": "response_url:string(255) session_id:string(36)",
+    "UnlockConnector": ("response_url:string(255) location_id:string(39) evse_uid:string(39) connector_id:string(36)"),
 }
 _NEW: Final[dict[str, str]] = {
     "Credentials": "token:string(64) url:string(255) roles+:CredentialsRole",
@@ -180,6 +188,34 @@ _NEW: Final[dict[str, str]] = {
     ),
     "SignedValue": "nature:string(32) plain_data:string(5000) signed_data:string(5000)",
     "Price": "excl_vat:number incl_vat?:number",
+    "ChargingPreferences": (
+        "profile_type:ProfileType departure_time?:DateTime energy_need?:number discharge_allowed?:boolean"
+    ),
+    "CancelReservation": "response_url:string(255) reservation_id:string(36)",
+    "CommandResponse": "result:CommandResponseType timeout:int message*:DisplayText",
+    "CommandResult": "result:CommandResultType message*:DisplayText",
+    "ReserveNow": (
+        "response_url:string(255) token:Token expiry_date:DateTime reservation_id:string(36) "
+        "location_id:string(36) evse_uid?:string(36) authorization_reference?:string(36)"
+    ),
+    "StartSession": (
+        "response_url:string(255) token:Token location_id:string(36) evse_uid?:string(36) "
+        "connector_id?:string(36) authorization_reference?:string(36)"
+    ),
+    "StopSession": "response_url:string(255) session_id:string(36)",
+    "UnlockConnector": ("response_url:string(255) location_id:string(36) evse_uid:string(36) connector_id:string(36)"),
+    "ChargingProfileResponse": "result:ChargingProfileResponseType timeout:int",
+    "ActiveChargingProfileResult": "result:ChargingProfileResultType profile?:ActiveChargingProfile",
+    "ChargingProfileResult": "result:ChargingProfileResultType",
+    "ClearProfileResult": "result:ChargingProfileResultType",
+    "SetChargingProfile": "charging_profile:ChargingProfile response_url:string(255)",
+    "ActiveChargingProfile": "start_date_time:DateTime charging_profile:ChargingProfile",
+    "ChargingProfile": (
+        "start_date_time?:DateTime duration?:int charging_rate_unit:ChargingRateUnit min_charging_rate?:number "
+        "charging_profile_period*:ChargingProfilePeriod"
+    ),
+    "ChargingProfilePeriod": "start_period:int limit:number",
+    "ClientInfo": ("party_id:string(3) country_code:alpha2 role:Role status:ConnectionStatus last_updated:DateTime"),
 }
 _BOTH_ENUMS: Final[dict[str, str]] = {
     "ConnectorFormat": "SOCKET CABLE",
@@ -213,6 +249,7 @@ _OLD_ENUMS: Final[dict[str, str]] = {
     "SessionStatus": "ACTIVE COMPLETED INVALID PENDING",
     "AuthMethod": "AUTH_REQUEST WHITELIST",
     "CdrDimensionType": "ENERGY FLAT MAX_CURRENT MIN_CURRENT PARKING_TIME TIME",
+    "CommandResponseType": "NOT_SUPPORTED REJECTED ACCEPTED TIMEOUT UNKNOWN_SESSION",
 }
 _NEW_ENUMS: Final[dict[str, str]] = {
     "Capability": (
@@ -245,6 +282,18 @@ _NEW_ENUMS: Final[dict[str, str]] = {
         "POWER RESERVATION_TIME STATE_OF_CHARGE TIME"
     ),
     "Role": "CPO EMSP HUB NAP NSP OTHER SCSP",
+    "ChargingPreferencesResponse": (
+        "ACCEPTED DEPARTURE_REQUIRED ENERGY_NEED_REQUIRED NOT_POSSIBLE PROFILE_TYPE_NOT_SUPPORTED"
+    ),
+    "CommandResponseType": "NOT_SUPPORTED REJECTED ACCEPTED UNKNOWN_SESSION",
+    "CommandResultType": (
+        "ACCEPTED CANCELED_RESERVATION EVSE_OCCUPIED EVSE_INOPERATIVE FAILED NOT_SUPPORTED REJECTED TIMEOUT "
+        "UNKNOWN_RESERVATION"
+    ),
+    "ChargingProfileResponseType": "ACCEPTED NOT_SUPPORTED REJECTED TOO_OFTEN UNKNOWN_SESSION",
+    "ChargingProfileResultType": "ACCEPTED REJECTED UNKNOWN",
+    "ChargingRateUnit": "W A",
+    "ConnectionStatus": "CONNECTED OFFLINE PLANNED SUSPENDED",
 }
 
 _OBJECTS: Final = {OLD: _BOTH | _OLD, NEW: _BOTH | _NEW}
@@ -321,8 +370,11 @@ _VALUES: Final = {
 def examine(version: str, kind: str, value: object, *, partial: bool = False, path: str = "$") -> list[Finding]:
     """Everything about ``value`` that isn't as ``kind`` is written in ``version``.
 
-    ``partial`` is for the body of a PATCH: fields may be missing at its top level (``transport_and_format``, PATCH).
+    ``kind`` may also be an enum: some answers are a bare word. ``partial`` is for the body of a PATCH: fields may be
+    missing at its top level (``transport_and_format``, PATCH).
     """
+    if kind in _VALUES[version]:
+        return list(_value(version, kind, value, path))
     return list(_object(version, kind, value, path, partial=partial))
 
 
@@ -400,6 +452,8 @@ def _text(version: str, type_: str, value: str, path: str) -> Iterator[Finding]:
 def _customs(version: str, kind: str, value: dict[str, Any], path: str) -> Iterator[Finding]:
     """What the tables say in prose only."""
     if version != OLD:
+        if kind == "StartSession" and value.get("connector_id") and not value.get("evse_uid"):
+            yield Finding(f"{path}.evse_uid", "required when there is a connector_id")
         return
     # 2.1.1 mod_locations 4.13: one of the two; its own example says false beside the hours.
     always = value.get("twentyfourseven") if kind == "Hours" else False

@@ -1,66 +1,56 @@
-"""A peer: one platform on loopback that speaks one version of OCPI, with the handles to drive it and to look inside.
+"""A peer: one platform on loopback that speaks OCPI, with the handles to drive it and to look inside.
 
     async with Peer("acme", "2.1.1", "EMSP", "DEU", "ACM", "Acme Mobility", token_a="...") as acme:
         await acme.wait_for("POST", "credentials")          # somebody registers with it
         await acme.push_token({"uid": "04AABB", ...})       # it calls
         session = await acme.wait_for("PUT", "sessions")    # it is called
+        asked = await acme.command("STOP_SESSION", session_id=session.body["id"])
+        assert (await acme.result_of(asked)).body == {"result": "ACCEPTED"}
         assert acme.complaints == []
 
 A backend is a peer too: ``also`` gives a 2.2.1 platform more roles, ``token_in`` and ``use_static()`` spare it the
-handshake. ``fail()``, ``delay``, ``down()`` and ``up()`` make it a bad day.
+handshake. A hub is one with parties ``behind`` it: it owns their objects, and speaks for them. ``fail()``, ``slow()``,
+``delay``, ``down()`` and ``up()`` make it a bad day; ``lists`` has the odd ways to serve one.
 """
 
 from __future__ import annotations
 
-import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypedDict, Unpack
+from typing import Final, Self
 
 from aiohttp import web
 
-from gateway.demo.desk import Answer, Decision, Desk, Fault
+from gateway.demo.answers import Answer, Fault
+from gateway.demo.checks import Checks
+from gateway.demo.commands import Commands, Reaction
+from gateway.demo.desk import Desk
 from gateway.demo.handshake import Handshake, HandshakeFailed
-from gateway.demo.identity import KINDS, OWNERS, Counterpart, Identity, Keyring, Party, Role
+from gateway.demo.identity import Counterpart, Identity, Keyring, Party, Role
 from gateway.demo.journal import Exchange, Journal, Received
-from gateway.demo.line import Line, join
-from gateway.demo.objects import NEW
+from gateway.demo.line import Line
+from gateway.demo.lists import Generated, Lists
+from gateway.demo.modules import Decision, Modules
 from gateway.demo.shelf import Object, Shelf
+from gateway.demo.verbs import Verbs
 
 __all__ = ["Exchange", "HandshakeFailed", "Peer", "Received", "Role"]
 
-_HIGHEST_PAGE_COUNT: Final = 1000
+_LARGEST_BODY: Final = 64 * 1024 * 1024
 
 
-class Call(TypedDict, total=False):
-    """What a call may say besides its path.
-
-    ``body``: JSON, or bytes to be sent as they are. ``query``: parameters. ``headers``: have the last word; None takes
-    one away. ``side``: the interface over there, else it follows from method, module and our role. ``sender``: the
-    party in OCPI-from, else our role that fits. ``to``: the party in OCPI-to; None for none (open routing); left out,
-    it is the only party over there that fits, if there is one.
-    """
-
-    body: object
-    query: Mapping[str, str]
-    headers: Mapping[str, str | None]
-    side: Literal["SENDER", "RECEIVER"]
-    sender: Party
-    to: Party | None
-
-
-class Peer:
+class Peer(Verbs):
     """One simulated platform.
 
     Attributes:
-        who: its identity. ``versions_url`` is good once it listens.
         received, complaints: see ``journal``.
-        counterpart: what it knows of the other end, credentials token included.
         stored: what others pushed to it. ``objects`` is short for ``stored.objects``.
         own: what it owns, and lists when asked.
-        handshake, line: for the odd step out of order; ``handshake.credentials(token)`` is its credentials object.
+        handshake: for the odd step out of order; ``handshake.credentials(token)`` is its credentials object,
+            ``handshake.pause`` the seconds that it takes to call back.
         delay: seconds between having dealt with a request and answering it.
+        lists: how it serves lists.
         page_limit: the most objects on one of its pages.
     """
 
@@ -74,30 +64,42 @@ class Peer:
         business_name: str,
         *,
         also: tuple[Role, ...] = (),
+        also_version: str | None = None,
+        behind: tuple[Role, ...] = (),
+        routing_headers: bool = False,
+        behind_hub: bool = False,
         token_a: str | None = None,
         token_in: str | None = None,
-        behind_hub: bool = False,
         port: int = 0,
     ) -> None:
         """``token_a`` was given to whoever may register here, ``token_in`` to whoever needn't. Port 0: any free one.
 
-        ``behind_hub``: on 2.1.1, which can't tell, the other end is a hub.
+        ``behind``: the parties that are reached through it, a hub: on 2.2.1 with the role HUB, on 2.1.1, which has
+        none, with the role that it registers as. ``routing_headers``: that one names sender and receiver all the same.
+        ``behind_hub``: on 2.1.1, which can't tell, the other end is a hub. ``also_version``: it speaks the other
+        version too, and goes over to it when somebody calls that version's credentials endpoint (or by ``rotate()``).
         """
-        self.who = Identity(name, version, (Role(role, country_code, party_id, business_name), *also), behind_hub)
-        self.counterpart = Counterpart()
-        self.stored, self.own = Shelf(version), Shelf(version)
-        self._journal = Journal(name)
-        self._keys = Keyring()
-        self.line = Line(self.who, self.counterpart, self._journal)
-        self.handshake = Handshake(self.who, self._keys, self.counterpart, self.line)
-        self._desk = Desk(self.who, self._keys, self.counterpart, self.handshake, self._journal, self.stored, self.own)
+        roles = (Role(role, country_code, party_id, business_name), *also)
+        who = Identity(name, version, roles, behind_hub, behind, routing_headers, also_version)
+        counterpart, journal, keys = Counterpart(), Journal(name), Keyring()
+        own, self.stored = Shelf(who), Shelf(who)
+        line = Line(who, counterpart, journal)
+        commands = Commands(who, counterpart, line, own, self.stored)
+        super().__init__(who, counterpart, line, journal, own, commands)
+        self.handshake = Handshake(who, keys, counterpart, line)
+        checks = Checks(who, counterpart, journal, own)
+        self._modules = Modules(who, counterpart, self.stored, own, commands, checks)
+        self._desk = Desk(who, keys, self.handshake, journal, checks, self._modules)
+        self._keys = keys
         self._port = port
         self._socket: socket.socket | None = None
         self._runner: web.AppRunner | None = None
+        for reached in behind:
+            self.keep_client(reached.party, reached.role)
         if token_a:
-            self._keys.hand_out(token_a)
+            keys.hand_out(token_a)
         if token_in:
-            self._keys.accept(token_in)
+            keys.accept(token_in)
 
     # Life
 
@@ -110,6 +112,7 @@ class Peer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.down()
+        await self._desk.rest()
         if self._socket:
             self._socket.close()
             self._socket = None
@@ -119,7 +122,7 @@ class Peer:
         """Listen, on the same port as before. Does nothing if it listens already."""
         if self._runner or not self._socket:
             return
-        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app = web.Application(client_max_size=_LARGEST_BODY)
         app.router.add_route("*", "/{path:.*}", self._desk.serve)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -207,12 +210,16 @@ class Peer:
         self._desk.delay = seconds
 
     @property
+    def lists(self) -> Lists:
+        return self._modules.lists
+
+    @property
     def page_limit(self) -> int:
-        return self._desk.page_limit
+        return self.lists.page_limit
 
     @page_limit.setter
     def page_limit(self, count: int) -> None:
-        self._desk.page_limit = count
+        self.lists.page_limit = count
 
     def fail(
         self,
@@ -234,143 +241,11 @@ class Peer:
         answer = Answer(status, http=http, message="as asked for")
         self._desk.faults.append(Fault(module, method, answer, times, applied, drop, body))
 
-    # Handshake
+    def slow(self, module: str, method: str | None = None, *, seconds: float, times: int = 1) -> None:
+        """Let the next ``times`` answers of ``module`` take longer. They are right, and say what they would have."""
+        self._desk.faults.append(Fault(module, method, None, times, delay=seconds))
 
-    def hand_out(self, token_a: str) -> None:
-        """Give a (new) TOKEN_A to whoever may register here."""
-        self._keys.hand_out(token_a)
-
-    async def register(self, versions_url: str, token_a: str) -> Exchange:
-        """Register over there as Sender. Raises HandshakeFailed."""
-        return await self.handshake.register(versions_url, token_a)
-
-    async def use_static(self, versions_url: str, token_out: str) -> None:
-        """Use a token agreed on for good, and discover the endpoints. Raises HandshakeFailed."""
-        await self.handshake.use_static(versions_url, token_out)
-
-    async def rotate(self) -> Exchange:
-        """New tokens for both sides, by a PUT. Raises HandshakeFailed."""
-        return await self.handshake.rotate()
-
-    async def unregister(self) -> Exchange:
-        """End the registration, by a DELETE."""
-        return await self.handshake.unregister()
-
-    # Calling
-
-    async def get(self, module: str, *segments: str, **call: Unpack[Call]) -> Exchange:
-        return await self.call("GET", module, *segments, **call)
-
-    async def put(self, module: str, *segments: str, **call: Unpack[Call]) -> Exchange:
-        return await self.call("PUT", module, *segments, **call)
-
-    async def patch(self, module: str, *segments: str, **call: Unpack[Call]) -> Exchange:
-        return await self.call("PATCH", module, *segments, **call)
-
-    async def post(self, module: str, *segments: str, **call: Unpack[Call]) -> Exchange:
-        return await self.call("POST", module, *segments, **call)
-
-    async def delete(self, module: str, *segments: str, **call: Unpack[Call]) -> Exchange:
-        return await self.call("DELETE", module, *segments, **call)
-
-    async def call(self, method: str, module: str, *segments: str, **call: Unpack[Call]) -> Exchange:
-        """One request to the endpoint that the other end has for ``module`` (or credentials), its segments encoded.
-
-        Raises:
-            LookupError: the other end has no such endpoint.
-            aiohttp.ClientError, TimeoutError: no answer.
-        """
-        side = self._side(method, module, call)
-        endpoint = self.counterpart.endpoints.get((module, side))
-        if endpoint is None:
-            raise LookupError(f"{self.name} knows no {side} of {module}, only {sorted(self.counterpart.endpoints)}")
-        url = join(endpoint, segments, call.get("query") or {})
-        return await self._ask(method, url, module, side, _kind(method, module, side, segments), call)
-
-    async def call_url(self, method: str, url: str, module: str, **call: Unpack[Call]) -> Exchange:
-        """As ``call()``, to a URL that the other end gave: of a CDR, of the next page."""
-        side = self._side(method, module, call)
-        return await self._ask(method, url, module, side, KINDS.get(module) if method == "GET" else None, call)
-
-    async def _ask(self, method: str, url: str, module: str, side: str, kind: str | None, call: Call) -> Exchange:
-        body, headers = call.get("body"), call.get("headers")
-        if module not in OWNERS:  # configuration modules aren't routed
-            return await self.line.ask(method, url, body=body, headers=headers, kind=kind)
-        sender = call.get("sender") or self.who.speaker(module, side).party
-        default = self.counterpart.receiver(module, side) if self.who.version == NEW else None
-        to = call.get("to", default)
-        return await self.line.ask(method, url, body=body, headers=headers, sender=sender, to=to, kind=kind)
-
-    async def pull(self, module: str, **query: str) -> list[Object]:
-        """All objects of the Sender interface over there, page after page.
-
-        Raises:
-            AssertionError: a page was refused, or the pages don't end.
-        """
-        exchange = await self.get(module, side="SENDER", query=query)
-        found: list[Object] = []
-        for _ in range(_HIGHEST_PAGE_COUNT):
-            assert exchange.ok, str(exchange)
-            found += exchange.data
-            following = re.search(r'<([^>]+)>\s*;\s*rel="?next"?', exchange.headers.get("link", ""))
-            if not following:
-                return found
-            exchange = await self.call_url("GET", following[1], module, side="SENDER")
-        raise AssertionError(f"{exchange.url}: the pages don't end")
-
-    def _side(self, method: str, module: str, call: Call) -> str:
-        """Owners write to receivers. The only POST that others make is authorize; GET goes by our first role."""
-        if module not in OWNERS:
-            return ""
-        if "side" in call:
-            return call["side"]
-        if method == "POST":
-            return "SENDER" if module == "tokens" else "RECEIVER"
-        if method == "GET" and self.who.roles[0].role != OWNERS[module]:
-            return "SENDER"
-        return "RECEIVER"
-
-    # The objects it owns
-
-    async def push_location(self, location: Object, **call: Unpack[Call]) -> Exchange:
-        """PUT a Location, as everything below under the owner it names (2.1.1: ours)."""
-        return await self._push("locations", location, call)
-
-    async def patch_location(self, id: str, *deeper: str, changes: Object, **call: Unpack[Call]) -> Exchange:
-        """PATCH a Location, or with ``deeper`` its EVSE (uid) or that EVSE's connector (uid, id)."""
-        return await self._patch("locations", id, deeper, changes, call)
-
-    async def push_tariff(self, tariff: Object, **call: Unpack[Call]) -> Exchange:
-        return await self._push("tariffs", tariff, call)
-
-    async def delete_tariff(self, id: str, **call: Unpack[Call]) -> Exchange:
-        tariff = self.own.with_id("tariffs", id)
-        self.own.delete("tariffs", self._key("tariffs", tariff))
-        return await self.delete("tariffs", *self._owner("tariffs", tariff), id, **call)
-
-    async def push_session(self, session: Object, **call: Unpack[Call]) -> Exchange:
-        return await self._push("sessions", session, call)
-
-    async def patch_session(self, id: str, changes: Object, **call: Unpack[Call]) -> Exchange:
-        return await self._patch("sessions", id, (), changes, call)
-
-    async def push_cdr(self, cdr: Object, **call: Unpack[Call]) -> Exchange:
-        """POST a CDR. The answer's ``location`` header is where it can be read again."""
-        self.own.put("cdrs", self._key("cdrs", cdr), cdr)
-        return await self.post("cdrs", **_with(call, cdr))
-
-    async def push_token(self, token: Object, **call: Unpack[Call]) -> Exchange:
-        return await self._push("tokens", token, call)
-
-    async def patch_token(self, uid: str, changes: Object, **call: Unpack[Call]) -> Exchange:
-        return await self._patch("tokens", uid, (), changes, call)
-
-    async def authorize(
-        self, uid: str, type: str = "RFID", location: Object | None = None, **call: Unpack[Call]
-    ) -> Exchange:
-        """Ask whether a token may charge; ``location`` is a LocationReferences object."""
-        call["query"] = {"type": type}
-        return await self.post("tokens", uid, "authorize", **_with(call, location))
+    # How it answers
 
     def decide(
         self,
@@ -386,48 +261,78 @@ class Peer:
 
         A token that isn't among ``own`` is unknown (404).
         """
-        self._desk.decisions[uid, type] = Decision(allowed, info, delay, location_required)
+        self._modules.decisions[uid, type] = Decision(allowed, info, delay, location_required)
 
-    def keep(self, module: str, obj: Object) -> None:
-        """Own an object without pushing it: others see it when they pull."""
-        self.own.put(module, self._key(module, obj), obj)
+    def answer_command(
+        self,
+        command: str,
+        result: str = "ACCEPTED",
+        *,
+        timeout: int = 30,
+        then: str | None = "ACCEPTED",
+        after: float = 0.0,
+        message: str | None = None,
+        bare_string: bool = False,
+    ) -> None:
+        """How a command is taken from now on; see ``Reaction``. Nothing follows but on an ACCEPTED ``result``.
 
-    async def _push(self, module: str, obj: Object, call: Call) -> Exchange:
-        self.keep(module, obj)
-        id = obj["uid" if module == "tokens" else "id"]
-        return await self.put(module, *self._owner(module, obj), id, **_with(self._typed(module, obj, call), obj))
+        Without this: what is about a location or session among ``own`` is accepted, and done at once; an unknown
+        location is 2003, an unknown session UNKNOWN_SESSION.
+        """
+        self.commands.reactions[command] = Reaction(result, timeout, then, after, message, bare_string)
 
-    async def _patch(self, module: str, id: str, deeper: tuple[str, ...], changes: Object, call: Call) -> Exchange:
-        obj = self.own.with_id(module, id)
-        self.own.patch(module, self._key(module, obj), changes, deeper)
-        path = (*self._owner(module, obj), id, *deeper)
-        return await self.patch(module, *path, **_with(self._typed(module, obj, call), changes))
+    def answer_profile(
+        self,
+        method: str,
+        result: str = "ACCEPTED",
+        *,
+        timeout: int = 30,
+        then: str | None = "ACCEPTED",
+        after: float = 0.0,
+        profile: Object | None = None,
+    ) -> None:
+        """How a charging profile is set (``PUT``), asked for (``GET``) or cleared (``DELETE``); as for commands.
 
-    def _typed(self, module: str, obj: Object, call: Call) -> Call:
-        """2.2.1 names a token's type in the URL; RFID needn't be named."""
-        if module == "tokens" and self.who.version == NEW and obj["type"] != "RFID":
-            call["query"] = {**(call.get("query") or {}), "type": obj["type"]}
-        return call
+        ``profile``: the ActiveChargingProfile that a GET yields, else made of the one that was set.
+        """
+        self.commands.reactions[method] = Reaction(result, timeout, then, after, profile=profile)
 
-    def _owner(self, module: str, obj: Object) -> Party:
-        ours = self.who.speaker(module, "RECEIVER")
-        return obj.get("country_code", ours.country_code), obj.get("party_id", ours.party_id)
+    def answer_preferences(self, result: str) -> None:
+        """How charging preferences are answered; ACCEPTED unless said otherwise."""
+        self.commands.preferences = result
 
-    def _key(self, module: str, obj: Object) -> str:
-        key = "/".join((*self._owner(module, obj), obj["uid" if module == "tokens" else "id"]))
-        return f"{key}/{obj['type']}" if module == "tokens" and self.who.version == NEW else key
+    def generate(self, module: str, count: int, make: Callable[[int], Object], *, at_once: bool = True) -> None:
+        """List ``count`` objects that are made when they are asked for: one page of them all, unless not ``at_once``.
 
+        Filters are ignored.
+        """
+        self.lists.generated[module] = Generated(count, make, at_once)
 
-def _kind(method: str, module: str, side: str, segments: tuple[str, ...]) -> str | None:
-    """What ``data`` of the answer must be, None where the specification doesn't say."""
-    if method == "POST" and module == "tokens":
-        return "AuthorizationInfo"
-    if method != "GET" or module not in KINDS:
-        return None
-    deeper = len(segments) - (3 if side == "RECEIVER" else 1)
-    return ("EVSE", "Connector")[deeper - 1] if module == "locations" and deeper in (1, 2) else KINDS[module]
+    def list_versions(self, *versions: str) -> None:
+        """What stands in the list of versions, spoken or not."""
+        self.who.listed = versions
 
+    # Handshake
 
-def _with(call: Call, body: Any) -> Call:
-    call["body"] = body
-    return call
+    def hand_out(self, token_a: str) -> None:
+        """Give a (new) TOKEN_A to whoever may register here."""
+        self._keys.hand_out(token_a)
+
+    async def register(self, versions_url: str, token_a: str) -> Exchange:
+        """Register over there as Sender. Raises HandshakeFailed."""
+        return await self.handshake.register(versions_url, token_a)
+
+    async def use_static(self, versions_url: str, token_out: str) -> None:
+        """Use a token agreed on for good, and discover the endpoints. Raises HandshakeFailed."""
+        await self.handshake.use_static(versions_url, token_out)
+
+    async def rotate(self, version: str | None = None) -> Exchange:
+        """New tokens for both sides, by a PUT; with ``version`` on that one's endpoint, to speak it from then on.
+
+        Raises HandshakeFailed.
+        """
+        return await self.handshake.rotate(version)
+
+    async def unregister(self) -> Exchange:
+        """End the registration, by a DELETE."""
+        return await self.handshake.unregister()

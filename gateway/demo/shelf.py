@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from gateway.demo.identity import OWNERS
+from gateway.demo.identity import SENDERS, Identity, Party
 from gateway.demo.objects import NEW
 
 Object = dict[str, Any]
@@ -23,16 +23,26 @@ Object = dict[str, Any]
 _LEVELS: Final = (("evses", "uid"), ("connectors", "id"))
 
 
+def owner_of(key: str) -> Party:
+    """Whose object lies under this key of a shelf."""
+    country, party = key.split("/")[:2]
+    return country, party
+
+
 class Unknown(LookupError):
     """There is no such object."""
 
 
 @define
 class Shelf:
-    """Objects by module and key. A key is ``CC/PARTY/id`` as the owner wrote them, for 2.2.1 tokens ``.../TYPE``."""
+    """Objects by module and key, as the platform ``who`` keeps them.
 
-    version: str
-    objects: dict[str, dict[str, Object]] = field(factory=lambda: {module: {} for module in OWNERS})
+    A key is ``CC/PARTY/id`` as the owner wrote them, for 2.2.1 tokens ``.../TYPE``. A ClientInfo is kept under
+    ``CC/PARTY/ROLE``, a charging profile under its session's id.
+    """
+
+    who: Identity
+    objects: dict[str, dict[str, Object]] = field(factory=lambda: {module: {} for module in SENDERS})
 
     def get(self, module: str, key: str, deeper: tuple[str, ...] = ()) -> Object:
         """The object, or the EVSE or connector inside it. Raises Unknown."""
@@ -40,8 +50,13 @@ class Shelf:
 
     def with_id(self, module: str, id: str) -> Object:
         """The one object with that id (of a token: uid), whoever owns it. Raises Unknown if there isn't exactly one."""
+        return self.objects[module][self.key_of(module, id)]
+
+    def key_of(self, module: str, id: str, owner: Party | None = None) -> str:
+        """The key of the one object with that id, of ``owner`` if given. Raises Unknown if there isn't exactly one."""
         name = "uid" if module == "tokens" else "id"
-        found = [obj for obj in self.objects[module].values() if obj.get(name) == id]
+        keys = [key for key, obj in self.objects[module].items() if obj.get(name) == id]
+        found = [key for key in keys if owner is None or owner_of(key) == owner]
         if len(found) != 1:
             raise Unknown(f"{len(found)} {module} with id {id}; there are {sorted(self.objects[module])}")
         return found[0]
@@ -66,7 +81,7 @@ class Shelf:
         """Merge into what is there. Raises Unknown."""
         *parents, target = self._chain(module, key, deeper)
         for name, value in deepcopy(changes).items():
-            if module == "sessions" and name == "charging_periods" and self.version == NEW:
+            if module == "sessions" and name == "charging_periods" and self.who.version == NEW:
                 target[name] = [*(target.get(name) or []), *(value or [])]
             elif value is None:
                 target.pop(name, None)

@@ -4,7 +4,8 @@
         await world.backend.push_location(...)
         await world["acme"].wait_for("PUT", "locations")
 
-The demo plays in it, and so do the tests: the same files, the same handshakes, the same sockets as in life.
+The demo plays in it, and so do the tests: the same files, the same handshakes, the same sockets as in life. There may
+be hubs among the partners, several backends, and several gateways on one Redis.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from gateway.app import ADAPTERS, Gateway
 from gateway.demo.peers import Peer, Role
-from gateway.settings import Settings, load
+from gateway.settings import Address, Settings, load
 
 _PATIENCE_S: Final = 10.0
 
@@ -33,11 +35,18 @@ class Cast:
     Attributes:
         name: id of the link, and of the peer.
         version: the OCPI version it speaks.
-        role: ``EMSP`` or ``CPO``.
+        role: ``EMSP`` or ``CPO``; of a hub on 2.1.1 what it registers as, of one on 2.2.1 nothing: it is a ``HUB``.
         country, party: its party as it writes it: ``DEU`` for a 2.1.1 peer that writes alpha-3.
         business: the name in its credentials.
-        start: who begins the handshake, as in a partner file: ``us``, ``them`` or ``none``.
+        start: who begins the handshake, as in a partner file: ``us``, ``them``, ``none`` or ``adopted``.
         also: further roles on the same platform (2.2.1).
+        also_version: the other version, if it speaks both; its file offers both, the newer one first.
+        listed: what it lists as its versions, if not those it speaks. If it speaks none of these, nobody waits for its
+            registration.
+        kind: ``bilateral`` or ``hub``.
+        behind: whom a hub reaches.
+        reaches: whom its file says that it reaches; ``*``: whomever it says itself.
+        routing_headers: a hub on 2.1.1 names sender and receiver in headers.
         more: further lines of its file.
     """
 
@@ -49,7 +58,39 @@ class Cast:
     business: str = "Acme Mobility"
     start: str = "them"
     also: tuple[Role, ...] = ()
+    also_version: str | None = None
+    listed: tuple[str, ...] = ()
+    kind: str = "bilateral"
+    behind: tuple[Role, ...] = ()
+    reaches: tuple[str, ...] = ("*",)
+    routing_headers: bool = False
     more: str = ""
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """As its file has them: a hub is a ``HUB`` there on any version."""
+        role = "HUB" if self.kind == "hub" else self.role
+        return (Role(role, self.country, self.party, self.business), *self.also)
+
+    def peer(self, *, behind_hub: bool = False) -> Peer:
+        """The platform that plays it. ``behind_hub``: the other end, the gateway, is a hub to it."""
+        plays = "HUB" if self.kind == "hub" and self.version != "2.1.1" else self.role
+        peer = Peer(
+            self.name, self.version, plays, self.country, self.party, self.business,
+            also=self.also,
+            also_version=self.also_version,
+            behind=self.behind,
+            routing_headers=self.routing_headers,
+            behind_hub=behind_hub,
+            token_a=f"{self.name}-token-a" if self.start == "us" else None,
+            token_in=f"{self.name}-token-to-them" if self.start in ("none", "adopted") else None,
+        )  # fmt: skip
+        peer.list_versions(*self.listed)
+        return peer
+
+    @property
+    def can_register(self) -> bool:
+        return not self.listed or bool({self.version, self.also_version} & {*self.listed})
 
 
 CORE: Final = Cast(name="backend", role="CPO", country="NL", party="EXA", business="Example Charging", start="none")
@@ -58,18 +99,32 @@ CORE: Final = Cast(name="backend", role="CPO", country="NL", party="EXA", busine
 
 @define(eq=False)
 class World:
-    """A running world."""
+    """A running world.
+
+    Attributes:
+        gateways: one, or several on one Redis; ``gateway`` is the first, whose address is the ``public_url``.
+        backends: by name; ``backend`` is the first.
+        partners: by name, hubs among them.
+    """
 
     folder: Path
-    gateway: Gateway
-    backend: Peer
+    gateways: list[Gateway]
+    backends: Mapping[str, Peer]
     partners: Mapping[str, Peer]
     settings: Settings
     _casts: tuple[Cast, ...] = field(factory=tuple)
-    _running: AsyncExitStack = field(factory=AsyncExitStack, kw_only=True)
+    _running: list[AsyncExitStack] = field(factory=list)
 
     def __getitem__(self, name: str) -> Peer:
         return self.partners[name]
+
+    @property
+    def gateway(self) -> Gateway:
+        return self.gateways[0]
+
+    @property
+    def backend(self) -> Peer:
+        return next(iter(self.backends.values()))
 
     @property
     def versions_url(self) -> str:
@@ -78,8 +133,8 @@ class World:
 
     @property
     def peers(self) -> tuple[Peer, ...]:
-        """The backend and all partners."""
-        return (self.backend, *self.partners.values())
+        """The backends and all partners."""
+        return (*self.backends.values(), *self.partners.values())
 
     @property
     def complaints(self) -> list[str]:
@@ -89,111 +144,148 @@ class World:
     @classmethod
     @asynccontextmanager
     async def of(
-        cls, folder: Path, *partners: Cast, backend: Cast = CORE, gateway_yaml: str = "", register: bool = True
+        cls,
+        folder: Path,
+        *partners: Cast,
+        backend: Cast = CORE,
+        backends: tuple[Cast, ...] = (),
+        gateways: int = 1,
+        gateway_yaml: str = "",
+        register: bool = True,
     ) -> AsyncIterator[World]:
         """The world with this backend and these partners, everybody registered.
 
         Args:
             folder: where configuration and data go; empty.
+            backend: the only backend, written into ``gateway.yaml``.
+            backends: several instead, each with a file of its own.
+            gateways: how many gateways there are; more than one need a ``redis`` in ``gateway_yaml``.
             gateway_yaml: further lines of ``gateway.yaml``. Without a ``redis`` among them the embedded one is used.
             register: False leaves the handshakes that partners begin to the story.
         """
+        cores = backends or (backend,)
         async with AsyncExitStack() as stack:
-            peers = {backend.name: await stack.enter_async_context(_peer(backend, behind_hub=True))}
-            peers |= {cast.name: await stack.enter_async_context(_peer(cast)) for cast in partners}
-            settings = _configure(folder, backend, partners, peers, gateway_yaml)
-            running = await stack.enter_async_context(AsyncExitStack())
-            gateway = await running.enter_async_context(Gateway.running(settings, folder / "data"))
-            core = peers.pop(backend.name)
-            world = cls(folder, gateway, core, peers, settings, (backend, *partners), running=running)
+            ours = {cast.name: await stack.enter_async_context(cast.peer(behind_hub=True)) for cast in cores}
+            theirs = {cast.name: await stack.enter_async_context(cast.peer()) for cast in partners}
+            settings = _configure(folder, cores, partners, ours | theirs, gateway_yaml, short=not backends)
+            world = cls(folder, [], ours, theirs, settings, (*cores, *partners))
+            stack.push_async_callback(world.stop)
+            await world._start(gateways)
             await world._meet(register=register)
             yield world
 
-    async def stop(self) -> None:
-        """Stop the gateway; the peers stay."""
-        await self._running.aclose()
+    async def stop(self, number: int | None = None) -> None:
+        """Stop the gateways, or the one with this number; the peers stay."""
+        for running in self._running if number is None else self._running[number : number + 1]:
+            await running.aclose()
 
     async def restart(self) -> None:
-        """Stop the gateway and start it again: the same files, addresses and Redis, and nothing in its memory."""
+        """Stop all gateways and start them again: the same files, addresses and Redis, and nothing in their memory."""
         await self.stop()
-        gateway = Gateway.running(self.settings, self.folder / "data")
-        self.gateway = await self._running.enter_async_context(gateway)
-        await self.gateway.up()
+        count = len(self.gateways)
+        self.gateways.clear()
+        self._running.clear()
+        await self._start(count)
+
+    def through(self, peer: Peer, number: int) -> None:
+        """Let this peer call the gateway with this number from now on."""
+        host, port = self.gateways[number].ocpi
+        theirs = peer.counterpart
+        for interface, url in theirs.endpoints.items():
+            theirs.endpoints[interface] = urlsplit(url)._replace(netloc=f"{host}:{port}").geturl()
+
+    async def _start(self, count: int) -> None:
+        for number in range(count):
+            running = AsyncExitStack()
+            self._running.append(running)
+            started = Gateway.running(self._settings_of(number), self.folder / "data")
+            self.gateways.append(await running.enter_async_context(started))
+        for gateway in self.gateways:
+            await gateway.up()
+
+    def _settings_of(self, number: int) -> Settings:
+        """The first has the addresses of the files, the others any that are free."""
+        if not number:
+            return self.settings
+        anywhere = Address("127.0.0.1", 0)
+        return evolve(self.settings, listen=anywhere, admin=evolve(self.settings.admin, listen=anywhere))
 
     async def _meet(self, *, register: bool) -> None:
-        await self.gateway.up()
+        everybody = {**self.backends, **self.partners}
         for cast in self._casts:
-            peer = self.backend if cast.name == self._casts[0].name else self.partners[cast.name]
-            if cast.start == "none":
-                await peer.use_static(self.versions_url, f"{cast.name}-token-to-us")
-            elif cast.start == "them" and register:
-                await peer.register(self.versions_url, f"{cast.name}-token-a")
-        waiting = [cast.name for cast in self._casts if cast.start != "them" or register]
+            if cast.start in ("none", "adopted"):
+                await everybody[cast.name].use_static(self.versions_url, f"{cast.name}-token-to-us")
+            elif cast.start == "them" and register and cast.can_register:
+                await everybody[cast.name].register(self.versions_url, f"{cast.name}-token-a")
+        waiting = [cast.name for cast in self._casts if cast.can_register and (cast.start != "them" or register)]
         await self.registered(*waiting)
 
     async def registered(self, *links: str) -> None:
-        """Wait until these links are registered.
+        """Wait until each gateway knows that these links are registered, and has worked out what they are owed.
 
         Raises:
             TimeoutError: they aren't within ten seconds.
         """
         changed = asyncio.Event()
-        self.gateway.links.watch(lambda _: changed.set())
+        for gateway in self.gateways:
+            gateway.links.watch(lambda _: changed.set())
         async with asyncio.timeout(_PATIENCE_S):
-            while not all(self.gateway.links.directory[link].registered for link in links):
+            while not all(gateway.links.directory[link].registered for gateway in self.gateways for link in links):
                 changed.clear()
                 await changed.wait()
-
-
-def _peer(cast: Cast, *, behind_hub: bool = False) -> Peer:
-    return Peer(
-        cast.name, cast.version, cast.role, cast.country, cast.party, cast.business,
-        also=cast.also,
-        token_a=f"{cast.name}-token-a" if cast.start == "us" else None,
-        token_in=f"{cast.name}-token-to-them" if cast.start == "none" else None,
-        behind_hub=behind_hub,
-    )  # fmt: skip
+            for gateway in self.gateways:
+                await gateway.joined()
 
 
 def _configure(
-    folder: Path, backend: Cast, partners: tuple[Cast, ...], peers: Mapping[str, Peer], more: str
+    folder: Path,
+    backends: tuple[Cast, ...],
+    partners: tuple[Cast, ...],
+    peers: Mapping[str, Peer],
+    more: str,
+    *,
+    short: bool,
 ) -> Settings:
+    """Write all files, and read them as ``run`` does. ``short``: the backend stands in ``gateway.yaml``."""
     config = folder / "config"
-    (config / "partners").mkdir(parents=True)
     listen, admin = free_ports(2)
-    parties = "\n".join(f"  - {_party(role)}" for role in _roles(backend))
+    parties = "\n".join(dict.fromkeys(f"  - {_party(role)}" for cast in backends for role in cast.roles))
+    core = f"backend:\n{_indented(_link_file(backends[0], peers[backends[0].name]))}\n" if short else ""
+    config.mkdir(parents=True)
     (config / "gateway.yaml").write_text(
         f"public_url: http://127.0.0.1:{listen}\n"
         f"listen: 127.0.0.1:{listen}\n"
         f'admin: {{listen: "127.0.0.1:{admin}"}}\n'
         f"hub: {{country_code: NL, party_id: GWY}}\n"
         f"parties:\n{parties}\n"
-        f"backend:\n{_indented(_link_file(backend, peers[backend.name]))}\n{more}\n"
+        f"{core}{more}\n"
     )
-    for cast in partners:
-        path = config / "partners" / f"{cast.name}.yaml"
-        path.write_text(f"name: {cast.business}\n{_link_file(cast, peers[cast.name])}\n")
+    for kind, casts in (("backends", () if short else backends), ("partners", partners)):
+        (config / kind).mkdir()
+        for cast in casts:
+            path = config / kind / f"{cast.name}.yaml"
+            path.write_text(f"name: {cast.business}\n{_link_file(cast, peers[cast.name])}\n")
     versions = {version: adapter.sends_routing_headers for version, adapter in ADAPTERS.items()}
     return load(config, versions, os.environ)
 
 
 def _link_file(cast: Cast, peer: Peer) -> str:
     url = f'versions_url: "{peer.versions_url}"'
+    tokens = f"token_out: {{value: {cast.name}-token-to-them}}, token_in: {{value: {cast.name}-token-to-us}}"
     registration = {
         "us": f"start: us, {url}, token_out: {{value: {cast.name}-token-a}}",
         "them": f"start: them, token_in: {{value: {cast.name}-token-a}}",
-        "none": f"start: none, {url}, token_out: {{value: {cast.name}-token-to-them}},"
-        f" token_in: {{value: {cast.name}-token-to-us}}",
+        "none": f"start: none, {url}, {tokens}",
+        "adopted": f"start: adopted, {url}, {tokens}",
     }[cast.start]
-    roles = ", ".join(_role(role) for role in _roles(cast))
+    versions = sorted(filter(None, (cast.version, cast.also_version)), reverse=True)
+    offered = ", ".join(f'"{version}"' for version in versions)
+    reaches = ", ".join(f'"{party}"' for party in cast.reaches)
     return (
-        f'version: "{cast.version}"\nroles: [{roles}]\n'
-        f"registration: {{{registration}}}\nallow_private: true\n{cast.more}"
+        f"version: [{offered}]\nroles: [{', '.join(_role(role) for role in cast.roles)}]\n"
+        + (f"kind: hub\nreaches: [{reaches}]\n" if cast.kind == "hub" else "")
+        + f"registration: {{{registration}}}\nallow_private: true\n{cast.more}"
     )
-
-
-def _roles(cast: Cast) -> tuple[Role, ...]:
-    return (Role(cast.role, cast.country, cast.party, cast.business), *cast.also)
 
 
 def _role(role: Role) -> str:
