@@ -14,6 +14,8 @@ next page of a list. And every call carries a credentials token. So:
   one byte of the request left, ``ReceiverTimeout`` and ``ReceiverError`` that it may have been acted upon. A connection
   that was kept alive and turns out to be closed is replaced once for GET, PUT and DELETE (aiohttp does that by itself),
   never for POST and PATCH.
+- **Lists of any length.** ``stream`` hands on the items of a list as they come, so that the cap is on one item and the
+  deadline on the next byte.
 - **Nothing leaks.** The words of an error are ours; they hold no URL, header or byte of the answer.
 """
 
@@ -23,6 +25,8 @@ import asyncio
 import errno
 import socket
 import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from types import TracebackType
@@ -38,8 +42,8 @@ from gateway.model.errors import BadJson, NotConnected, ReceiverError, ReceiverT
 from gateway.model.facts import ABSENT
 from gateway.model.message import Headers, HttpAnswer, HttpRequest
 from gateway.model.urls import split
-from gateway.web.coding import inflated
-from gateway.web.json import dumps, loads
+from gateway.web.coding import Inflater, inflated
+from gateway.web.json import Splitter, dumps, loads
 
 CONNECT_TIMEOUT: Final = 3.0
 """Seconds for TCP and TLS together, with each address of a name tried in turn."""
@@ -47,6 +51,13 @@ CONNECT_TIMEOUT: Final = 3.0
 ANSWER_CAP: Final = 8 * 1024 * 1024
 """Bytes of an answer, compressed and inflated alike, where the caller names no other cap."""
 
+ITEM_CAP: Final = 4 * 1024 * 1024
+"""Bytes of one item of a list that is read as it comes; the list itself has no cap."""
+
+IDLE_S: Final = 15.0
+"""Seconds between two pieces of such a list, at most."""
+
+_ENVELOPE_CAP: Final = 64 * 1024  # bytes of an envelope, all but its data
 _KEEP_ALIVE: Final = 15.0  # seconds; below what servers and the balancers before them usually allow
 _NAMES_KNOWN_FOR: Final = 30  # seconds that a resolved name is remembered
 _NAT64: Final = IPv6Network("64:ff9b::/96")
@@ -100,18 +111,37 @@ class Outbound:
             ReceiverTimeout: it was sent, and the answer wasn't complete in time.
             ReceiverError: it was sent, and the connection broke, the answer is too large, broken, or a redirect.
         """
-        self._check_place(request.url)
-        headers = self._headers(request)
-        data = None if request.body is ABSENT else dumps(request.body, ascii_only=self._egress.ascii_only)
-        attempt = _Attempt()
-        _attempt.set(attempt)
-        try:
+        headers, data = self._prepared(request)
+        with self._attempting(within):
             async with asyncio.timeout(within):
-                return await self._exchange(request, headers, data, cap)
-        except TimeoutError:
-            if attempt.connected:
-                raise ReceiverTimeout(f"no complete answer within {within:g} s") from None
-            raise NotConnected(f"no connection within {within:g} s") from None
+                response = await self._begin(request, headers, data)
+                async with response:
+                    return _answer(response, await _read(response, cap), cap)
+
+    @asynccontextmanager
+    async def stream(
+        self, request: HttpRequest, *, within: float, idle: float = IDLE_S, item_cap: int = ITEM_CAP
+    ) -> AsyncIterator[Streamed]:
+        """Send one request for a list, and read its items as they come. Leaving the context ends the reading.
+
+        Args:
+            request: as of ``send``.
+            within: seconds until the answer begins.
+            idle: seconds between two pieces of it, at most.
+            item_cap: bytes of one item, at most.
+
+        Raises:
+            NotConnected, ReceiverTimeout, ReceiverError: as ``send``, before the answer has begun.
+        """
+        headers, data = self._prepared(request)
+        with self._attempting(within):
+            async with asyncio.timeout(within):
+                response = await self._begin(request, headers, data)
+        try:
+            splitter = Splitter(item_cap=item_cap, envelope_cap=_ENVELOPE_CAP)
+            yield Streamed(response, idle=idle, splitter=splitter)
+        finally:
+            response.close()  # of an answer read to its end, the connection was given back before
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -149,23 +179,41 @@ class Outbound:
                 raise NotConnected(f"refused to send a header {name} that isn't printable ASCII")
         return headers
 
-    async def _exchange(self, request: HttpRequest, headers: Headers, data: bytes | None, cap: int) -> HttpAnswer:
+    @contextmanager
+    def _attempting(self, within: float) -> Iterator[None]:
+        """One attempt, and what its failures mean for whoever makes it."""
+        attempt = _Attempt()
+        _attempt.set(attempt)
         try:
-            async with self._open().request(
-                request.method,
-                URL(request.url, encoded=True),  # as it is spelled: what was encoded stays encoded
-                headers=headers,
-                data=data,
-                allow_redirects=False,
-            ) as response:
-                if 300 <= response.status < 400:
-                    raise ReceiverError(f"answered with a redirect (HTTP {response.status}), which isn't followed")
-                raw = await _read(response, cap)
-                return _answer(response, raw, cap)
+            yield
         except aiohttp.ConnectionTimeoutError:
             raise NotConnected(f"no connection within {CONNECT_TIMEOUT:g} s") from None
+        except TimeoutError:
+            if attempt.connected:
+                raise ReceiverTimeout(f"no complete answer within {within:g} s") from None
+            raise NotConnected(f"no connection within {within:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _failure(error, sent=_attempt.get().connected) from None
+            raise _failure(error, sent=attempt.connected) from None
+
+    def _prepared(self, request: HttpRequest) -> tuple[Headers, bytes | None]:
+        """Headers and body of a request that may go out. Raises NotConnected for one that may not."""
+        self._check_place(request.url)
+        headers = self._headers(request)
+        return headers, None if request.body is ABSENT else dumps(request.body, ascii_only=self._egress.ascii_only)
+
+    async def _begin(self, request: HttpRequest, headers: Headers, data: bytes | None) -> aiohttp.ClientResponse:
+        """Send the request; the answer's head has come, its body not yet."""
+        response = await self._open().request(
+            request.method,
+            URL(request.url, encoded=True),  # as it is spelled: what was encoded stays encoded
+            headers=headers,
+            data=data,
+            allow_redirects=False,
+        )
+        if 300 <= response.status < 400:
+            response.close()
+            raise ReceiverError(f"answered with a redirect (HTTP {response.status}), which isn't followed")
+        return response
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -270,8 +318,60 @@ async def _read(response: aiohttp.ClientResponse, cap: int) -> bytes:
     return bytes(body)
 
 
+class Streamed:
+    """An answer that is still coming in: ``Incoming`` of ``gateway/ports.py``."""
+
+    def __init__(self, response: aiohttp.ClientResponse, *, idle: float, splitter: Splitter) -> None:
+        self._response = response
+        self._headers = _headers(response)
+        self._idle = idle
+        self._splitter = splitter
+        self._readable = True
+
+    @property
+    def listed(self) -> bool:
+        """See ``gateway.ports.Incoming``."""
+        return self._splitter.listed
+
+    @property
+    def answer(self) -> HttpAnswer:
+        """See ``gateway.ports.Incoming``."""
+        body = self._splitter.members if self._readable else ABSENT
+        return HttpAnswer(status=self._response.status, headers=self._headers, body=body)
+
+    async def items(self) -> AsyncGenerator[Sequence[bytes], None]:
+        """See ``gateway.ports.Incoming``."""
+        try:
+            inflater = Inflater(self._headers.get("Content-Encoding", ""))
+            while chunk := await self._chunk():
+                for piece in inflater.feed(chunk):
+                    if items := self._splitter.feed(piece):
+                        yield items
+            inflater.finish()
+            if items := self._splitter.finish():
+                yield items
+        except BadJson as error:
+            if self._splitter.listed:
+                raise ReceiverError(f"its list can't be read: {error.message}") from None
+            self._readable = False
+            _log.warning("answer_unreadable", http_status=self._response.status, reason=error.message)
+
+    async def _chunk(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._idle):
+                return await self._response.content.readany()
+        except TimeoutError:
+            raise ReceiverTimeout(f"nothing more of its list came within {self._idle:g} s") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise _failure(error, sent=True) from None
+
+
+def _headers(response: aiohttp.ClientResponse) -> Headers:
+    return Headers({name: ", ".join(response.headers.getall(name)) for name in response.headers})
+
+
 def _answer(response: aiohttp.ClientResponse, raw: bytes, cap: int) -> HttpAnswer:
-    headers = Headers({name: ", ".join(response.headers.getall(name)) for name in response.headers})
+    headers = _headers(response)
     body: Any = ABSENT
     try:
         plain = inflated(raw, headers.get("Content-Encoding", ""), cap)

@@ -17,12 +17,17 @@ escaped quote and a colon, and an exact scan of the tokens, which is ten times s
 
 Refusals are ``BadJson``; they say what and, where it is known, at which byte, and never repeat the bytes themselves:
 a body may hold a token.
+
+A list may be larger than memory. ``Splitter`` cuts the items of ``data`` out of an OCPI envelope while its bytes come,
+without reading them: a regular expression that knows strings and brackets, nothing else, jumps from item to item. Each
+item then goes through ``loads`` by itself, and one that is broken costs only itself.
 """
 
 from __future__ import annotations
 
 import json as stdlib_json
 import re
+from collections.abc import Callable
 from decimal import Clamped, Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow, Rounded, Subnormal
 from typing import Any, Final
 
@@ -61,7 +66,8 @@ _EXACTLY: Final = Context(
 _DECODER: Final = msgspec.json.Decoder(float_hook=_EXACTLY.create_decimal)
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
-_TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:]')
+_STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_TOKEN: Final = re.compile(_STRING + rb"|[{}\[\],:]")
 _NOT_ASCII: Final = re.compile("[^\x00-\x7f]+")
 
 
@@ -120,6 +126,156 @@ class StrictJson:
 
 
 CODEC: Final = StrictJson()
+
+
+def _nested(levels: int) -> bytes:
+    """A regular expression for an object or list: brackets that belong together, whatever their kind."""
+    plain = rb"[^{}\[\]\"]*+"
+    inner = rb"(?!)"
+    for _ in range(levels):
+        inner = rb"[{\[]" + plain + rb"(?:(?:" + _STRING + rb"|" + inner + rb")" + plain + rb")*+[}\]]"
+    return inner
+
+
+# Twice as deep as anything that ``loads`` takes: what is merely too deep is refused as an item, not as a list.
+_GAP: Final = rb"[ \t\n\r]*+"
+_VALUE: Final = rb"(" + _STRING + rb"|" + _nested(2 * MAX_DEPTH) + rb"|[^ \t\n\r{}\[\]\",:]++)"
+_OPENING: Final = re.compile(_GAP + rb"\{" + _GAP + rb"(?=[^ \t\n\r])")
+_CLOSING: Final = re.compile(rb"\}")
+_NAME: Final = re.compile(_GAP + rb"(" + _STRING + rb")" + _GAP + rb":" + _GAP + rb"(?=[^ \t\n\r])")
+_MEMBER: Final = re.compile(_VALUE + _GAP + rb"([,}])", re.DOTALL)
+_LIST: Final = re.compile(rb"\[" + _GAP + rb"(?=[^ \t\n\r])")
+_ITEM: Final = re.compile(_GAP + _VALUE + _GAP + rb"([,\]])", re.DOTALL)
+_EMPTY: Final = re.compile(rb"\]")
+_AFTER_LIST: Final = re.compile(_GAP + rb"([,}])")
+_END: Final = re.compile(_GAP)
+
+
+class Splitter:
+    """Cuts the items of ``data`` out of an OCPI envelope while its bytes come.
+
+    Takes the bytes in pieces of any size, and holds no more of them than the item that isn't complete yet. What can't
+    be the beginning of an envelope with a list shows when an item outgrows its cap, or in the end.
+
+    Attributes:
+        members: the other members of the envelope as far as they have come; ``data`` itself among them where it is
+            there and isn't a list.
+        listed: whether ``data`` is a list.
+    """
+
+    def __init__(self, *, item_cap: int, envelope_cap: int) -> None:
+        """``item_cap``: bytes of one item, ``envelope_cap`` of all other members together, at most."""
+        self.members: dict[str, Any] = {}
+        self.listed = False
+        self._item_cap = item_cap
+        self._envelope_left = envelope_cap
+        self._step: Callable[[bytes, int, list[bytes]], int] = self._open
+        self._rest = b""
+        self._new: list[bytes] = []
+        self._new_bytes = 0
+        self._name = ""
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The items that are complete with these bytes, each as it was sent.
+
+        Raises:
+            BadJson: an item or the envelope goes beyond its cap, or a name stands twice in the envelope.
+        """
+        self._new.append(chunk)
+        self._new_bytes += len(chunk)
+        if self._new_bytes < len(self._rest):
+            return []  # what was looked through in vain is looked through again when there is as much again
+        return self._split()
+
+    def finish(self) -> list[bytes]:
+        """The items that hadn't been looked for yet; the bytes have ended.
+
+        Raises:
+            BadJson: as ``feed``, or the bytes aren't one whole envelope.
+        """
+        items = self._split()
+        if self._step != self._ended or self._rest:
+            raise BadJson("the envelope is malformed or cut off")
+        return items
+
+    def _split(self) -> list[bytes]:
+        data = b"".join((self._rest, *self._new))
+        self._new.clear()
+        self._new_bytes = 0
+        items: list[bytes] = []
+        at = 0
+        while True:
+            step = self._step
+            at = step(data, at, items)
+            if self._step == step:
+                break
+        self._rest = data[at:]
+        if len(self._rest) > max(self._item_cap, self._envelope_left):
+            raise BadJson(f"an item of more than {self._item_cap} bytes, or one that is malformed")
+        return items
+
+    # The steps: each consumes what is complete of its part, and names the next one when its own is done.
+
+    def _open(self, data: bytes, at: int, _: list[bytes]) -> int:
+        if found := _OPENING.match(data, at):
+            self._step = self._close if _CLOSING.match(data, found.end()) else self._member_name
+            return found.end()
+        return at
+
+    def _member_name(self, data: bytes, at: int, _: list[bytes]) -> int:
+        if found := _NAME.match(data, at):
+            self._name = loads(found[1])
+            if self._name in self.members or (self._name == "data" and self.listed):
+                raise BadJson("a name occurs twice in the envelope")
+            self._pay(found.end() - at)
+            self._step = self._member
+            return found.end()
+        return at
+
+    def _member(self, data: bytes, at: int, _: list[bytes]) -> int:
+        if self._name == "data" and (found := _LIST.match(data, at)):
+            self.listed = True
+            empty = _EMPTY.match(data, found.end())
+            self._step = self._after_list if empty else self._items
+            return empty.end() if empty else found.end()
+        if found := _MEMBER.match(data, at):
+            self._pay(found.end() - at)
+            self.members[self._name] = loads(found[1])
+            self._step = self._ended if found[2] == b"}" else self._member_name
+            return found.end()
+        return at
+
+    def _items(self, data: bytes, at: int, items: list[bytes]) -> int:
+        match = _ITEM.match
+        while found := match(data, at):
+            item, after = found.groups()
+            if len(item) > self._item_cap:
+                raise BadJson(f"an item of more than {self._item_cap} bytes")
+            items.append(item)
+            at = found.end()
+            if after == b"]":
+                self._step = self._after_list
+                return at
+        return at
+
+    def _after_list(self, data: bytes, at: int, _: list[bytes]) -> int:
+        if found := _AFTER_LIST.match(data, at):
+            self._step = self._ended if found[1] == b"}" else self._member_name
+            return found.end()
+        return at
+
+    def _close(self, data: bytes, at: int, _: list[bytes]) -> int:
+        self._step = self._ended
+        return at + 1
+
+    def _ended(self, data: bytes, at: int, _: list[bytes]) -> int:
+        found = _END.match(data, at)
+        return found.end() if found else at
+
+    def _pay(self, count: int) -> None:
+        self._envelope_left -= count
+        if self._envelope_left < 0:
+            raise BadJson("an envelope whose members besides data are too large")
 
 
 def _decode(data: bytes) -> Any:

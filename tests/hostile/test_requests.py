@@ -137,7 +137,7 @@ def _label(value: Any) -> str:
 
 
 @pytest.mark.parametrize(("who", "module", "steps", "value", "said"), BAD_FIELDS, ids=_label)
-async def test_a_bad_field_is_2001_with_its_path(
+async def test_a_bad_field_is_2001_with_its_path_check_06_trap_22(
     world: World, who: str, module: str, steps: Steps, value: Any, said: str
 ) -> None:
     """HTTP 200, the JSON path in the sender's own spelling, and nothing of the object is kept or sent on."""
@@ -251,7 +251,7 @@ UNREADABLE: Final = {
 
 
 @pytest.mark.parametrize("what", UNREADABLE)
-async def test_what_isnt_strict_json_is_400(world: World, what: str) -> None:
+async def test_what_isnt_strict_json_is_400_check_06(world: World, what: str) -> None:
     """With an envelope, and on credentials as on functional modules."""
     async with untouched(world):
         assert (await put(world, UNREADABLE[what])).outcome == (400, 2001)

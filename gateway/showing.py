@@ -1,0 +1,83 @@
+"""What each link may list, kept true: objects are shown when they are owed, and taken back when it turns out otherwise.
+
+A list must have an object as soon as its owner was told that it is stored, also while the reader can't be pushed to, or
+joins and is owed a hundred thousand. So nothing is translated here: what the link's selection admits is shown at once.
+Whoever translates it later (the courier, a list) takes back what can't be said to this link, which costs a total that
+is too high for a moment, and never a leak: what can't be said isn't said in a list either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from attrs import frozen
+
+from gateway.directory import Link
+from gateway.model.facts import Withheld
+from gateway.model.names import Name, Said
+from gateway.model.party import Party
+from gateway.model.values import moment
+from gateway.ports import Codec, Objects, Seen
+from gateway.sharing import shown
+
+_AT_ONCE: Final = 50  # objects that are read, and shown, in one go
+
+
+class Library(Objects, Seen, Protocol):
+    """Objects, and who sees them."""
+
+
+@frozen(kw_only=True)
+class Showing:
+    """Lets links list objects, and no longer."""
+
+    store: Library
+    codec: Codec
+
+    async def look(self, link: Link, names: Sequence[Name]) -> None:
+        """Show the link what is stored under these names, if its selection admits it; in this order.
+
+        Raises:
+            NotDurable: the store is away.
+        """
+        for start in range(0, len(names), _AT_ONCE):
+            some = names[start : start + _AT_ONCE]
+            found = await self.store.read_many(some, link.id)
+            await asyncio.gather(*(self._judge(link, *each) for each in zip(some, found, strict=True)))
+
+    async def _judge(self, link: Link, name: Name, said: Said | None) -> None:
+        if said is None or said.deleted:
+            await self.hide(link, name)
+            return
+        canonical = self.codec.loads(said.canonical)
+        try:
+            shown(link, name.module, canonical)
+        except Withheld:
+            await self.hide(link, name)
+        else:
+            await self.show(link, name, canonical)
+
+    async def show(self, link: Link, name: Name, canonical: Mapping[str, Any]) -> None:
+        """The link may list this object, which is now as given. Raises NotDurable."""
+        await self.store.see(link.id, name, updated_ms(canonical), by_owner=tells_owners_apart(link))
+
+    async def hide(self, link: Link, name: Name) -> None:
+        """The link may not list this object, or no longer. Raises NotDurable."""
+        await self.store.unsee(link.id, name)
+
+
+def updated_ms(canonical: Mapping[str, Any]) -> int:
+    """last_updated of an object, in milliseconds since 1970."""
+    return int(moment(canonical["last_updated"]).timestamp() * 1000)
+
+
+def our_parties(link: Link) -> tuple[Party, ...]:
+    """Who we are on a link, each once."""
+    return tuple(dict.fromkeys(seat.party for seat in link.dialect.ours))
+
+
+def tells_owners_apart(link: Link) -> bool:
+    """Whether a link may ask for the objects of one owner alone, of several whose it sees."""
+    return link.backend or len(our_parties(link)) > 1
