@@ -1,8 +1,8 @@
 """Registration as a table: what each credentials request does in each state, and the checks in between.
 
 Two platforms exchange tokens: A opens the door, B is the caller's own, C answers it. Who may do what when is a small
-table; this module is that table and the pure checks around it. The requests themselves, in both directions, are in
-``web/registration.py``.
+table; this module is that table and the pure checks around it. The requests themselves are in ``web/registration.py``
+(they call) and ``web/handshakes.py`` (we call).
 
 Spec: 2.1.1 ``credentials`` 1 and 3, 2.2.1 ``credentials`` 7.1 to 7.3.
 """
@@ -15,8 +15,17 @@ from typing import Final
 
 from attrs import frozen
 
-from gateway.model.dialect import Seat
-from gateway.model.errors import InvalidObject, MissingEndpoints, NoCommonVersion, NotAllowed
+from gateway.model.dialect import Dialect, Seat
+from gateway.model.errors import (
+    GatewayError,
+    InvalidObject,
+    MissingEndpoints,
+    NoCommonVersion,
+    NotAllowed,
+    NotDurable,
+    ReceiverError,
+    UnusableApi,
+)
 from gateway.model.modules import MODULES, Module, Side, Verb
 from gateway.model.party import Role
 
@@ -46,17 +55,18 @@ TRANSITIONS: Final[Mapping[Standing, Mapping[Verb, Step]]] = {
 }
 
 
-def step(standing: Standing, verb: Verb, *, static: bool) -> Step:
-    """What this credentials request does.
+def step(standing: Standing, method: str) -> Step:
+    """What a credentials request with this HTTP method does.
 
     Raises:
-        NotAllowed: not in this state (HTTP 405), with the verbs that are.
+        NotAllowed: not in this state (HTTP 405), with the methods that are.
     """
-    row = TRANSITIONS[Standing.STATIC if static else standing]
-    if verb not in row:
-        state = "uses static tokens" if static else f"is {standing}"
-        raise NotAllowed(f"{verb} credentials: this link {state}", tuple(row))
-    return row[verb]
+    row = TRANSITIONS[standing]
+    for verb, found in row.items():
+        if verb == method:
+            return found
+    state = "uses static tokens" if standing is Standing.STATIC else f"is {standing}"
+    raise NotAllowed(f"{method[:20]} credentials: this link {state}", tuple(row))
 
 
 @frozen
@@ -82,8 +92,11 @@ def read_versions(data: object) -> tuple[Offer, ...]:
     )
 
 
-def best(ours: Sequence[str], offers: Collection[Offer]) -> Offer:
+def best(ours: Sequence[str], offers: Sequence[Offer], aliases: Mapping[str, str] | None = None) -> Offer:
     """The best common version: the first of ours, which are best first, that they offer.
+
+    Args:
+        aliases: names in their list that mean another version, such as ``{"2.2": "2.2.1"}``; the real name wins.
 
     Raises:
         NoCommonVersion: there is none.
@@ -92,6 +105,9 @@ def best(ours: Sequence[str], offers: Collection[Offer]) -> Offer:
         for offer in offers:
             if offer.version == version:
                 return offer
+        for offer in offers:
+            if aliases and aliases.get(offer.version) == version:
+                return Offer(version, offer.url)
     listed = ", ".join(offer.version for offer in offers) or "none"
     raise NoCommonVersion(f"versions offered: {listed}; wanted: {', '.join(ours)}")
 
@@ -109,14 +125,59 @@ def check_endpoints(endpoints: Collection[tuple[Module, Side]], required: Collec
         raise MissingEndpoints("no functional module is offered")
 
 
-def check_seats(claimed: Sequence[Seat], pinned: Sequence[Seat]) -> None:
+def check_seats(claimed: Sequence[Seat], dialect: Dialect) -> None:
     """Whether they claim only the parties and roles that the file gives them: else anyone could be anyone.
+
+    They may claim fewer. A hub reports its own role, and shall report nobody else (2.2.1 ``credentials`` 7.3.1); where
+    one does, it may name whom it reaches.
 
     Raises:
         InvalidObject: a party or role beyond those (2001).
     """
-    allowed = {(seat.party, seat.role) for seat in pinned}
+    agreed = {(seat.party, seat.role) for seat in dialect.theirs}
     for index, seat in enumerate(claimed):
-        if (seat.party, seat.role) not in allowed and (seat.party, Role.HUB) not in allowed:
-            expected = ", ".join(f"{party} as {role}" for party, role in sorted(allowed))
-            raise InvalidObject(f"$.roles[{index}]", f"{seat.party} as {seat.role} is not agreed; expected {expected}")
+        if (seat.party, seat.role) in agreed or (seat.party, Role.HUB) in agreed:
+            continue
+        if dialect.hub is not None and seat.role is not Role.HUB and dialect.speaks_for(seat.party):
+            continue
+        expected = ", ".join(f"{party} as {role}" for party, role in sorted(agreed))
+        raise InvalidObject(f"$.roles[{index}]", f"{seat.party} as {seat.role} is not agreed; expected {expected}")
+
+
+class Rejected(UnusableApi):
+    """Their API answers 401 to the token that we have."""
+
+
+class Lost(UnusableApi):
+    """A PUT was sent and nobody knows whether it was acted upon: its answer was lost, or can't be read."""
+
+
+class Disagreed(UnusableApi):
+    """They see this registration in another state than we do: their answer is 405."""
+
+
+class NotNow(ReceiverError):
+    """Nothing was done: a handshake of this link is under way, or there is nothing to do in this state."""
+
+
+_TODO: Final[Mapping[type[GatewayError], str]] = {
+    NotDurable: "see that Redis is there",
+    Lost: "nothing yet: the old and the new token both open our door, and the gateway asks again by itself",
+    Rejected: "ask them whether they ended the registration; if so: partner unregister, a new token A of theirs into"
+    " the file (start: us) or one of ours to them (start: them), partner register",
+    Disagreed: "ask them to unregister us, and for a new token A",
+    NoCommonVersion: "agree on a version with them, and write it into the file",
+    MissingEndpoints: "ask them for these modules, or change registration.requires",
+    InvalidObject: "compare the roles in the file with what they say of themselves",
+}
+
+
+def advice(error: GatewayError) -> str:
+    """What a person can do about a handshake that we began and that failed so."""
+    otherwise = "compare versions_url and token_out with what they gave you; can they reach public_url?"
+    return next((todo for kind, todo in _TODO.items() if isinstance(error, kind)), otherwise)
+
+
+def needs_a_person(error: GatewayError) -> bool:
+    """Whether trying again will hardly help. Spec: 2.2.1 ``credentials`` 7.1.5: notify the administrator."""
+    return isinstance(error, Rejected | Disagreed | NoCommonVersion | MissingEndpoints | InvalidObject)

@@ -151,9 +151,9 @@ class Doorkeeper:
             raise NotDurable("the store hasn't been reached yet: no registration can be read or made")
         return self._digest(self._key, token)
 
-    def forget(self, digest: str) -> None:
-        """Drop what is remembered of a digest, after it was revoked or replaced."""
-        self._seen.pop(digest, None)
+    def forget(self, link: str) -> None:
+        """Drop what is remembered of a link's tokens, after any of them was made, replaced or revoked anywhere."""
+        self._seen = {digest: seen for digest, seen in self._seen.items() if seen[1].link != link}
 
     async def admit(self, headers: Sequence[str]) -> Caller:
         """Who is calling.

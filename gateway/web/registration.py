@@ -1,11 +1,14 @@
-"""Registration in both directions: the requests behind ``gateway.handshake``'s table.
+"""Registration when they call, and what both directions share: who has which token from when to when.
 
-When they start (``start: them``), they POST with a token A that we gave them; we call back with the token B of their
-body, and answer with a token C. When we start (``start: us``), it is the mirror image: our token B opens the link
-*before* the POST leaves, because the other side calls back inside it. With static tokens (``start: none``) nothing is
-exchanged, and only the endpoints are discovered.
+They POST with a token A that we gave them; we call back with the token B of their body, and answer with a token C. A PUT
+is the same with the tokens of before, on the endpoint of any version that the link's file offers: that is the one spoken
+from then on. ``web/handshakes.py`` is the mirror image, where we begin.
 
-Nothing is held while we wait for the other side: it may call us in the middle, on any replica.
+Nobody is locked out by an answer that gets lost. A token that was replaced counts until its successor is used, for five
+minutes at most; and if they go on with the old ones, and answer 401 to the new one, so do we.
+
+One handshake of a link at a time, over all replicas. Nothing else is held up meanwhile: they call us in the middle of it,
+on any replica.
 
 Spec: 2.1.1 ``credentials`` 1 and 3, 2.2.1 ``credentials`` 7.1 to 7.3; statuses 3001 to 3003 of ``status_codes``.
 """
@@ -13,65 +16,54 @@ Spec: 2.1.1 ``credentials`` 1 and 3, 2.2.1 ``credentials`` 7.1 to 7.3; statuses 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-import uuid
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from typing import Any, Final, Protocol
 
 import structlog
-from attrs import frozen
 from msgspec.structs import replace
 
-from gateway.handshake import Offer, Standing, Step, best, check_endpoints, check_seats, read_versions, step
+from gateway.handshake import NotNow, Standing, Step, check_endpoints, check_seats, step
 from gateway.model.errors import (
     GatewayError,
     InvalidObject,
-    NoCommonVersion,
     NotConnected,
     NotDurable,
     NotFound,
     ReceiverError,
+    ReceiverTimeout,
     UnusableApi,
 )
 from gateway.model.facts import ABSENT
-from gateway.model.message import Answer, HttpAnswer, HttpRequest
-from gateway.model.modules import Module, Verb
+from gateway.model.message import Answer
+from gateway.model.modules import Module
+from gateway.model.names import Name
 from gateway.ports import Adapter, PeerCredentials
-from gateway.registered import Endpoint, Links, Registration, registered_seats
+from gateway.registered import Change, Links, Registration, registered_seats
+from gateway.settings import Start
 from gateway.telemetry import MASK
-from gateway.web.client import Outbound
+from gateway.web.discovery import Discovery, Found
 from gateway.web.identity import Caller, Credential, Doorkeeper, Scope, authorization, new_token, pack
 
 log = structlog.get_logger()
 
-_CALL_S: Final = 5.0
-"""Seconds for one request of a handshake, so that two call-backs fit into the other side's patience."""
+_TURN_S: Final = 1.0
+"""Seconds to wait for one's turn: whoever has it may be waiting for an answer of the very peer that is asking."""
 
-_POST_S: Final = 60.0
-"""Seconds for a POST or PUT of credentials: the other side calls back twice before it answers."""
-
-_ANSWER_CAP: Final = 64 * 1024
-"""Bytes of a versions list, of version details, or of credentials."""
-
-_GRACE_S: Final = 300.0
-"""Seconds for which a replaced token still counts, unless the new one is used first: a lost answer locks nobody out."""
-
-_FIRST_PAUSE_S: Final = 5.0
-_LONGEST_PAUSE_S: Final = 300.0
+_LONGEST_S: Final = 180.0
+"""Seconds that a handshake takes at most: two requests of discovery, and a POST or PUT inside which they call back."""
 
 
-@frozen(kw_only=True)
-class _Found:
-    """What discovery yields: the version spoken, the other side's endpoints, and the form its token is taken in."""
+class Lanes(Protocol):
+    """Who talks to whom about what, over all replicas."""
 
-    version: str
-    endpoints: tuple[Endpoint, ...]
-    encoding: str
+    def lane(self, link: str, name: Name, ms: int) -> AbstractAsyncContextManager[None]:
+        """Alone with this name towards this link. Raises ReceiverTimeout, NotDurable."""
 
 
 class Registrar:
-    """Registers links, as the one who is called and as the one who calls."""
+    """Registers links that call, and knows who may come in with which token."""
 
     def __init__(
         self,
@@ -79,14 +71,15 @@ class Registrar:
         links: Links,
         adapters: Mapping[str, Adapter],
         doorkeeper: Doorkeeper,
-        outbound: Mapping[str, Outbound],
+        discovery: Discovery,
+        lanes: Lanes,
     ) -> None:
         self._links = links
         self._adapters = adapters
         self._doorkeeper = doorkeeper
-        self._outbound = outbound
+        self._discovery = discovery
+        self._lanes = lanes
         self._busy: set[str] = set()
-        self._waiting: dict[str, asyncio.Event] = {}
 
     # They call --------------------------------------------------------------------------------------------------------
 
@@ -101,58 +94,52 @@ class Registrar:
     def details(self, link: str, adapter: Adapter) -> Answer:
         """Our version details for this link. Raises NotFound for a version that isn't offered to it."""
         self._check_offered(link, adapter)
-        return Answer(status=1000, data=adapter.write_details(self._links.directory[link].dialect))
+        return Answer(status=1000, data=adapter.write_details(self._links.dialect_in(link, adapter.version)))
 
-    async def credentials(self, caller: Caller, verb: Verb, body: Any, adapter: Adapter) -> Answer:
-        """A request on our credentials endpoint.
+    async def credentials(self, caller: Caller, method: str, body: Any, adapter: Adapter) -> Answer:
+        """A request on our credentials endpoint of this version.
 
         Raises:
             NotAllowed: not in this state (405).
             InvalidObject: the body breaks the specification, or claims parties or roles beyond those agreed.
             UnusableApi, NoCommonVersion, MissingEndpoints: their own API can't be used (3001, 3002, 3003).
-            NotDurable: the store is away.
+            ReceiverError: another handshake of this link is under way (3000).
+            NotDurable: the store is away (3000).
         """
         self._check_offered(caller.link, adapter)
-        registration = self._links.registration(caller.link)
-        static = self._links.settings[caller.link].registration.start == "none"
-        match step(registration.standing, verb, static=static):
-            case Step.TELL:
-                dialect = self._links.directory[caller.link].dialect
-                return Answer(status=1000, data=adapter.write_credentials(caller.token, dialect))
-            case Step.JOIN | Step.RENEW:
-                return await self._exchange(caller, body, adapter, registration)
-            case Step.LEAVE:
-                return await self._leave(caller, registration)
+        if step(self._links.standing(caller.link), method) is Step.TELL:
+            dialect = self._links.dialect_in(caller.link, adapter.version)
+            return Answer(status=1000, data=adapter.write_credentials(caller.token, dialect))
+        async with self.alone(caller.link) as before:
+            # Another replica may have registered it, or unregistered it, a moment ago.
+            if step(self._links.standing(caller.link), method) is Step.LEAVE:
+                return await self._leave(caller)
+            return await self._exchange(caller, body, adapter, before)
 
     def _check_offered(self, link: str, adapter: Adapter) -> None:
         if adapter.version not in self._links.settings[link].versions:
             raise NotFound(f"version {adapter.version} is not offered on this link")
 
     async def _exchange(self, caller: Caller, body: Any, adapter: Adapter, before: Registration) -> Answer:
-        link = caller.link
-        if link in self._busy:
-            raise ReceiverError("another credentials request of this link is under way; try again")
-        self._busy.add(link)
+        link, settings = caller.link, self._links.settings[caller.link]
+        theirs = adapter.read_credentials(None if body is ABSENT else body, settings.theirs)
+        check_seats(theirs.seats, self._links.directory[link].dialect)
+        await self._check_not_ours(theirs.token)
+        MASK.guard([theirs.token])
+        # What another version was spoken in says nothing about the form in which a token is taken now.
+        form = caller.form if before.version in ("", adapter.version) else ""
         try:
-            settings = self._links.settings[link]
-            theirs = adapter.read_credentials(None if body is ABSENT else body, settings.theirs)
-            check_seats(theirs.seats, settings.theirs)
-            await self._check_not_ours(theirs.token)
-            MASK.guard([theirs.token])
-            try:
-                found = await self._discover(link, theirs.url, theirs.token, version=adapter.version, form=caller.form)
-            except (NotConnected, InvalidObject) as error:
-                raise UnusableApi(f"your API can't be used: {error.message}") from error
-            check_endpoints({(e.module, e.side) for e in found.endpoints}, settings.registration.requires)
-            ours = new_token()
-            first = caller.scope is Scope.REGISTRATION
-            registration = self._registered(
-                theirs, found, token_in=self._doorkeeper.digest(ours),
-                spent=self._doorkeeper.digest(caller.token) if first else before.spent,
-            )  # fmt: skip
-            await self._save(link, registration, before, ours)
-        finally:
-            self._busy.discard(link)
+            found = await self._discovery.find(link, theirs.url, theirs.token, [adapter.version], form=form)
+        except (NotConnected, ReceiverTimeout, InvalidObject) as error:
+            raise UnusableApi(f"your API can't be used: {error.message}") from error
+        check_endpoints({(e.module, e.side) for e in found.endpoints}, settings.registration.requires)
+        ours, digest = self.new_token()
+        change = self.exchanged(link, theirs, found, digest, versions_url=theirs.url)(before)
+        former = replace(before, former=None) if before.standing is Standing.REGISTERED else None
+        if before.former and caller.digest != before.tokens_in[-1]:
+            former = before.former  # they never saw the answer to their last PUT
+        # Written over what was read above and nothing else: of two at a time one is answered 3000.
+        await self._links.save(link, Change(replace(change.registration, former=former), change.add, change.drop))
         log.info("partner.registered", partner=link, version=adapter.version, by="them")
         return Answer(status=1000, data=adapter.write_credentials(ours, self._links.directory[link].dialect))
 
@@ -166,201 +153,146 @@ class Registrar:
             return
         raise InvalidObject("$.token", "this token is one that we issued or accept; make your own")
 
-    async def _leave(self, caller: Caller, registration: Registration) -> Answer:
-        # The token A of the file stays spent: it opens nothing again until it is changed.
-        gone = Registration(spent=registration.spent)
-        await self._links.save(caller.link, gone, drop=[registration.token_in, caller.digest])
-        for digest in (registration.token_in, caller.digest):
-            self._doorkeeper.forget(digest)
+    async def _leave(self, caller: Caller) -> Answer:
+        await self.forget(caller.link)
         log.warning("partner.unregistered", partner=caller.link, by="them", todo="nothing is sent until they register")
         return Answer(status=1000)
 
     async def used(self, caller: Caller) -> None:
-        """The first use of a new token ends the one it replaced."""
+        """The first use of a new token ends those that it replaced. While Redis is away, a later use will."""
         if not caller.supersedes:
             return
-        registration = self._links.registration(caller.link)
-        kept = pack(Credential(link=caller.link))
-        await self._links.save(caller.link, registration, add={caller.digest: kept}, drop=caller.supersedes)
-        for digest in (caller.digest, *caller.supersedes):
-            self._doorkeeper.forget(digest)
 
-    # We call ----------------------------------------------------------------------------------------------------------
+        def first_use(now: Registration) -> Change | None:
+            ended = set(caller.supersedes) & set(now.tokens_in)
+            if not ended:
+                return None
+            newest = now.tokens_in[-1] == caller.digest
+            return Change(
+                replace(
+                    now,
+                    tokens_in=tuple(digest for digest in now.tokens_in if digest not in ended),
+                    former=None if newest else now.former,
+                ),
+                add={caller.digest: pack(Credential(link=caller.link))} if newest else {},
+                drop=ended,
+            )
 
-    async def keep_registered(self, link: str) -> None:
-        """Register or discover until it is done, with back-off from 5 s to 5 min. For ``start: us`` and ``none``.
-
-        With static tokens the endpoints are discovered again at each start: nobody would tell us of new ones.
-        """
-        pause = _FIRST_PAUSE_S
-        static = self._links.settings[link].registration.start == "none"
-        while static or self._links.registration(link).standing is not Standing.REGISTERED:
-            try:
-                await self.register(link)
-                return
-            except GatewayError as error:
-                log.warning(
-                    "partner.registration_failed", partner=link, status=error.status, reason=error.message,
-                    again_in_s=round(pause), todo="compare versions_url and token_out with what the partner gave you",
-                )  # fmt: skip
-            await self._wait(link, pause * random.uniform(0.8, 1.2))  # noqa: S311 (spread, not secret)
-            pause = min(pause * 2, _LONGEST_PAUSE_S)
-
-    def nudge(self, link: str) -> None:
-        """It has just called us, so it is there: try at once, if we are waiting to."""
-        if waiting := self._waiting.get(link):
-            waiting.set()
-
-    async def _wait(self, link: str, seconds: float) -> None:
-        nudged = self._waiting[link] = asyncio.Event()
-        try:
-            async with asyncio.timeout(seconds):
-                await nudged.wait()
-        except TimeoutError:
-            pass
-        finally:
-            del self._waiting[link]
-
-    async def register(self, link: str) -> None:
-        """One attempt: the handshake of ``start: us``, the discovery of ``start: none``.
-
-        Raises:
-            NoCommonVersion, MissingEndpoints, InvalidObject: what they offer can't be used; nothing was posted.
-            NotConnected, ReceiverTimeout, ReceiverError: they can't be reached, or didn't answer properly.
-        """
-        settings = self._links.settings[link]
-        filed = settings.registration
-        assert filed.token_out is not None  # settings see to it
-        assert filed.versions_url is not None
-        found = await self._discover(link, filed.versions_url, filed.token_out.value)
-        check_endpoints({(e.module, e.side) for e in found.endpoints}, filed.requires)
-        if filed.start == "none":
-            registration = Registration(
-                standing=Standing.REGISTERED, version=found.version, encoding=found.encoding,
-                versions_url=filed.versions_url, endpoints=found.endpoints,
-                alpha_3=self._links.registration(link).alpha_3,
-            )  # fmt: skip
-            await self._links.save(link, registration)
-        else:
-            await self._join(link, filed.versions_url, filed.token_out.value, found)
-        log.info("partner.registered", partner=link, version=found.version, by="us" if filed.start == "us" else "file")
-
-    async def _join(self, link: str, versions_url: str, token_a: str, found: _Found) -> None:
-        adapter = self._adapters[found.version]
-        endpoint = next((e.url for e in found.endpoints if e.module is Module.CREDENTIALS), None)
-        if endpoint is None:
-            raise UnusableApi("their version details name no credentials endpoint")
-        before = self._links.registration(link)
-        ours = new_token()
-        digest = self._doorkeeper.digest(ours)
-        MASK.guard([ours])
-        # Before the POST: they call back with it inside.
-        pending = pack(Credential(link=link, until=time.time() + _GRACE_S))
-        await self._links.save(link, before, add={digest: pending})
-        try:
-            dialect = self._links.dialect(link, replace(before, version=found.version))
-            http = await self._call(
-                link, "POST", endpoint, token_a, found.encoding, within=_POST_S,
-                body=adapter.write_credentials(ours, dialect),
-            )  # fmt: skip
-            if http.status == 405:
-                raise ReceiverError(
-                    "they consider us registered already: ask them to unregister us, or to send a new token A"
-                )
-            theirs = adapter.read_credentials(_data(http), self._links.settings[link].theirs)
-            check_seats(theirs.seats, self._links.settings[link].theirs)
-        except GatewayError:
-            await self._links.save(link, before, drop=[digest])
-            self._doorkeeper.forget(digest)
-            raise
-        MASK.guard([theirs.token])
-        registration = self._registered(theirs, found, token_in=digest, versions_url=versions_url)
-        await self._links.save(link, registration, add={digest: pack(Credential(link=link))}, drop=[before.token_in])
-        self._doorkeeper.forget(digest)
+        with suppress(NotDurable):
+            await self._links.settle(caller.link, first_use)
 
     # Both -------------------------------------------------------------------------------------------------------------
 
-    async def _save(self, link: str, registration: Registration, before: Registration, ours: str) -> None:
-        MASK.guard([ours])
-        superseded = (before.token_in,) if before.token_in else ()
-        add = {registration.token_in: pack(Credential(link=link, supersedes=superseded))}
-        for digest in superseded:
-            add[digest] = pack(Credential(link=link, until=time.time() + _GRACE_S))
-        await self._links.save(link, registration, add=add)
-        for digest in superseded:
-            self._doorkeeper.forget(digest)
+    @asynccontextmanager
+    async def alone(self, link: str) -> AsyncIterator[Registration]:
+        """No other handshake of this link is under way, on any replica; its registration as it stands now.
 
-    @staticmethod
-    def _registered(
-        theirs: PeerCredentials, found: _Found, *, token_in: str, versions_url: str | None = None, spent: str = ""
-    ) -> Registration:
-        return Registration(
-            standing=Standing.REGISTERED, version=found.version, token_out=theirs.token, encoding=found.encoding,
-            versions_url=versions_url or theirs.url, endpoints=found.endpoints,
-            business=registered_seats(theirs.seats), alpha_3=theirs.alpha_3, token_in=token_in, spent=spent,
-        )  # fmt: skip
+        Raises:
+            ReceiverError: one is (3000).
+            NotDurable: the store is away.
+        """
+        if link in self._busy:
+            raise _under_way()
+        self._busy.add(link)
+        try:
+            async with AsyncExitStack() as stack:
+                name = Name(Module.CREDENTIALS, self._links.directory.hub, link)
+                try:
+                    async with asyncio.timeout(_TURN_S):
+                        await stack.enter_async_context(self._lanes.lane(link, name, int(_LONGEST_S * 1000)))
+                except (TimeoutError, ReceiverTimeout):
+                    raise _under_way() from None
+                yield await self._links.reload(link)
+        finally:
+            self._busy.discard(link)
 
-    async def _discover(
-        self, link: str, url: str, token: str, *, version: str | None = None, form: str | None = None
-    ) -> _Found:
-        """GET their versions and details.
+    def busy(self, link: str) -> bool:
+        """Whether a handshake of this link is under way in this process."""
+        return link in self._busy
+
+    def new_token(self) -> tuple[str, str]:
+        """A token for them, and its digest. Raises NotDurable before Redis was seen."""
+        token = new_token()
+        MASK.guard([token])
+        return token, self._doorkeeper.digest(token)
+
+    def exchanged(
+        self, link: str, theirs: PeerCredentials, found: Found, digest: str, *, versions_url: str
+    ) -> Callable[[Registration], Change]:
+        """What a POST or PUT that went well makes of a registration, whoever sent it.
 
         Args:
-            version: the one that was called (its endpoint decides); None: the best common one.
-            form: the encoding to try first.
+            digest: of the token that they must send from now on.
         """
-        encodings = list(self._links.encodings(link))
-        if form in encodings:
-            encodings.sort(key=lambda encoding: encoding != form)
-        for encoding in encodings:
-            http = await self._call(link, "GET", url, token, encoding)
-            if http.status != 401:
-                break
-        else:
-            raise UnusableApi("their versions endpoint answers 401 to the token, Base64 and raw")
-        offers = read_versions(_data(http))
-        settings = self._links.settings[link]
-        offer: Offer = best((version,) if version else settings.versions, offers)
-        details = _data(await self._call(link, "GET", offer.url, token, encoding))
-        endpoints = self._adapters[offer.version].read_details(details, settings.theirs)
-        return _Found(
-            version=offer.version, encoding=encoding,
-            endpoints=tuple(Endpoint(module, side, at) for (module, side), at in endpoints.items()),
-        )  # fmt: skip
+        moment = time.time()
 
-    async def _call(
-        self,
-        link: str,
-        method: str,
-        url: str,
-        token: str,
-        encoding: str,
-        *,
-        within: float = _CALL_S,
-        body: Any = ABSENT,
-    ) -> HttpAnswer:
-        request = HttpRequest(
-            method=method, url=url, body=body,
-            headers={
-                "Authorization": authorization(token, encoding),
-                "X-Request-ID": str(uuid.uuid4()), "X-Correlation-ID": str(uuid.uuid4()),
-            },
-        )  # fmt: skip
-        return await self._outbound[link].send(request, within=within, cap=_ANSWER_CAP)
+        def decide(now: Registration) -> Change:
+            until = moment + self._links.token_grace_s(link, found.version)
+            replaced = self._opening(link, now)
+            old = tuple(one for one in (*replaced, *now.pending) if one != digest)
+            again = now.standing is Standing.REGISTERED and now.version == found.version
+            registration = Registration(
+                standing=Standing.REGISTERED, version=found.version, token_out=theirs.token, encoding=found.encoding,
+                versions_url=versions_url, endpoints=found.endpoints, business=registered_seats(theirs.seats),
+                alpha_3=theirs.alpha_3, tokens_in=(*old, digest),
+                # A token A is good for one handshake; a rotation doesn't use up what may lie ready for the next.
+                spent=now.spent if now.tokens_in else self._filed(link),
+                since=now.since if again else int(moment * 1000), renewed=int(moment * 1000),
+            )  # fmt: skip
+            credentials = {one: Credential(link=link, until=until) for one in old}
+            credentials[digest] = Credential(link=link, supersedes=old)
+            return Change(registration, add={one: pack(credential) for one, credential in credentials.items()})
+
+        return decide
+
+    async def forget(self, link: str) -> None:
+        """The registration ends: both sides' tokens count no more, and those of the file are used up.
+
+        Raises:
+            NotDurable: nothing has changed.
+        """
+
+        def decide(now: Registration) -> Change:
+            spent = now.spent if now.tokens_in else self._filed(link)
+            return Change(Registration(spent=spent), drop=(*now.tokens_in, *now.pending))
+
+        await self._links.settle(link, decide)
+
+    def used_up(self, link: str, token: str) -> bool:
+        """Whether a token of the link's file is spent."""
+        try:
+            return self._doorkeeper.digest(token) in self._links.registration(link).spent
+        except NotDurable:
+            # Before Redis was seen nobody knows what is spent; registering needs Redis anyway.
+            return False
+
+    def file_tokens(self) -> dict[str, tuple[str, Scope]]:
+        """The tokens of files that open a door just now: static and adopted ones, and a token A while it is unspent."""
+        tokens: dict[str, tuple[str, Scope]] = {}
+        for link, settings in self._links.settings.items():
+            filed = settings.registration
+            for secret in filed.token_in:
+                if self._links.by_file(link):
+                    tokens[secret.value] = (link, Scope.FULL)
+                elif filed.start is Start.THEM and self._invited(link, secret.value):
+                    tokens[secret.value] = (link, Scope.REGISTRATION)
+        return tokens
+
+    def _invited(self, link: str, token: str) -> bool:
+        return self._links.standing(link) is Standing.NEW and not self.used_up(link, token)
+
+    def _opening(self, link: str, now: Registration) -> tuple[str, ...]:
+        """Digests of the tokens that open the link as of now."""
+        if now.tokens_in or not self._links.by_file(link):
+            return now.tokens_in
+        return tuple(self._doorkeeper.digest(secret.value) for secret in self._links.settings[link].registration.token_in)
+
+    def _filed(self, link: str) -> tuple[str, ...]:
+        """Digests of the tokens that stand in the link's file."""
+        filed = self._links.settings[link].registration
+        tokens = [*filed.token_in, *([filed.token_out] if filed.token_out else [])]
+        return tuple(self._doorkeeper.digest(secret.value) for secret in tokens)
 
 
-def _data(http: HttpAnswer) -> Any:
-    """The data of an envelope that says success.
-
-    Raises:
-        UnusableApi: it isn't one.
-    """
-    body = http.body
-    if not isinstance(body, dict) or not isinstance(body.get("status_code"), int):
-        raise UnusableApi(f"HTTP {http.status} without an OCPI envelope")
-    if not 1000 <= body["status_code"] <= 1999 or "data" not in body:
-        said = str(body.get("status_message") or "no message")[:200]
-        if body["status_code"] == NoCommonVersion.status:
-            raise NoCommonVersion(f"they answer {body['status_code']}: {said}")
-        raise UnusableApi(f"HTTP {http.status}, OCPI status {body['status_code']}: {said}")
-    return body["data"]
+def _under_way() -> ReceiverError:
+    return NotNow("another handshake of this link is under way; try again")

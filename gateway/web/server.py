@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -29,13 +29,13 @@ from gateway.model.errors import (
     Unauthorized,
 )
 from gateway.model.facts import ABSENT
-from gateway.model.message import Answer, Headers, HttpRequest, is_plain
+from gateway.model.message import Answer, Headers, HttpAnswer, HttpRequest, is_plain
 from gateway.model.modules import Verb
-from gateway.pipeline import Pipeline
+from gateway.pipeline import Pipeline, answer_of
 from gateway.ports import Adapter
 from gateway.registered import Links
 from gateway.telemetry import STORE_UP
-from gateway.web.answers import refuse, respond
+from gateway.web.answers import refuse, respond, respond_list
 from gateway.web.coding import inflated
 from gateway.web.identity import Caller, Doorkeeper, Scope
 from gateway.web.json import loads
@@ -71,13 +71,16 @@ class OcpiServer:
         doorkeeper: Doorkeeper,
         registrar: Registrar,
         pipeline: Pipeline,
+        called: Sequence[Callable[[str], None]] = (),
     ) -> None:
+        """``called`` hear of every link that calls us."""
         self._links = links
         self._adapters = adapters
         self._newest = list(adapters.values())[-1]
         self._doorkeeper = doorkeeper
         self._registrar = registrar
         self._pipeline = pipeline
+        self._called = called
 
     def app(self) -> web.Application:
         """The aiohttp application of the OCPI listener."""
@@ -86,7 +89,7 @@ class OcpiServer:
         app.router.add_route("*", r"/{tail:[\s\S]*}", self._handle, expect_handler=self._expected)
         return app
 
-    async def _handle(self, request: web.Request) -> web.Response:
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
         response = await self._answered(request)
         for name in _ECHOED:
             # 2.2.1 transport_and_format, Unique message IDs: on every answer, the configuration modules' too.
@@ -111,7 +114,7 @@ class OcpiServer:
             request.writer.output_size = 0  # the answer hasn't begun
         return None
 
-    async def _answered(self, request: web.Request) -> web.Response:
+    async def _answered(self, request: web.Request) -> web.StreamResponse:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(correlation_id=_correlation_id(request))
         adapter = self._newest
@@ -124,7 +127,8 @@ class OcpiServer:
             caller = await self._admit(request)
             _check_single(request)
             await self._registrar.used(caller)
-            self._registrar.nudge(caller.link)
+            for hears in self._called:
+                hears(caller.link)
             return await self._serve(request, segments[1:], caller)
         except GatewayError as error:
             return self._refused(request, error, adapter, caller)
@@ -140,7 +144,7 @@ class OcpiServer:
             raise Unauthorized("no valid credentials token")
         return caller
 
-    async def _serve(self, request: web.Request, path: tuple[str, ...], caller: Caller) -> web.Response:
+    async def _serve(self, request: web.Request, path: tuple[str, ...], caller: Caller) -> web.StreamResponse:
         if path == ("versions",):
             _check_method(request, Verb.GET)
             return self._answer(self._registrar.versions(caller.link), self._newest, caller)
@@ -158,7 +162,7 @@ class OcpiServer:
 
     async def _carry(
         self, request: web.Request, path: tuple[str, ...], caller: Caller, adapter: Adapter
-    ) -> web.Response:
+    ) -> web.StreamResponse:
         if caller.scope is not Scope.FULL:
             raise Unauthorized("this token opens versions and credentials only; register first")
         directory = self._links.directory
@@ -173,9 +177,15 @@ class OcpiServer:
             headers=Headers(dict(request.headers)),
             body=await self._body(request),
         )
-        return respond(
-            await self._pipeline.carry(http, source, directory), ascii_only=source.dialect.policy.json_ascii_only
-        )
+        ascii_only = source.dialect.policy.json_ascii_only
+        written = await self._pipeline.carry(http, source, directory)
+        if written.items is None:
+            return respond(written, ascii_only=ascii_only)
+
+        def ended(error: GatewayError) -> HttpAnswer:
+            return adapter.write_answer(answer_of(error), None, source.dialect)
+
+        return respond_list(written, written.items, ended, ascii_only=ascii_only)
 
     def _answer(self, answer: Answer, adapter: Adapter, caller: Caller) -> web.Response:
         return respond(adapter.write_answer(answer, None, self._links.directory[caller.link].dialect))
