@@ -9,8 +9,8 @@ way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,22 +20,32 @@ from attrs import define, evolve, field
 
 from adapters import VERSIONS
 from gateway.asking import Authorizations
+from gateway.callbacks import Callbacks
+from gateway.commands import Commands
 from gateway.exchange import Exchange
-from gateway.handshake import Standing
 from gateway.inquiry import Inquiry
 from gateway.ledger.courier import Courier
+from gateway.ledger.joining import Joining
+from gateway.lists import Lists
 from gateway.lookup import Lookup
-from gateway.model.errors import NotConnected, NotDurable
+from gateway.model.errors import GatewayError, NotConnected, NotDurable
 from gateway.model.message import Headers, HttpAnswer, HttpRequest
 from gateway.pipeline import Pipeline
-from gateway.ports import Adapter
-from gateway.registered import Links
+from gateway.ports import Adapter, Incoming
+from gateway.presence import Presence
+from gateway.profiles import Profiles
+from gateway.references import References
+from gateway.registered import REGISTRATION, Links
+from gateway.serving import Shelves
 from gateway.settings import LinkSettings, Settings
+from gateway.showing import Showing
 from gateway.store.embedded import Embedded, attach_or_start
 from gateway.store.redis import Store
 from gateway.telemetry import MASK
 from gateway.web.client import Egress, Outbound
-from gateway.web.identity import Doorkeeper, Scope, authorization
+from gateway.web.discovery import Discovery
+from gateway.web.handshakes import Handshakes
+from gateway.web.identity import Doorkeeper, authorization
 from gateway.web.json import CODEC
 from gateway.web.registration import Registrar
 from gateway.web.server import Health, OcpiServer, admin_app
@@ -51,23 +61,57 @@ _DRAIN_S: Final = 4.0
 _CANCEL_S: Final = 0.2
 _RETRY_S: Final = 0.5
 
+_REVIEW_S: Final = 5.0
+"""Seconds after which registrations are read again although nobody said that they have changed."""
+
 
 class Wires:
-    """Sends to links: their connections, with their tokens."""
+    """Sends to links: their connections, with their tokens.
+
+    Attributes:
+        heard, missed: told of every call, whether the other side answered it.
+        answered: told of the HTTP status of every answer.
+    """
 
     def __init__(self, links: Links) -> None:
         self._links = links
+        self.answered: Callable[[str, int], None] = lambda *_: None
+        self.heard: Callable[[str], None] = lambda _: None
+        self.missed: Callable[[str, GatewayError], None] = lambda *_: None
         self.pushing = {link.id: Outbound(_egress(link)) for link in links.settings.values()}
         self._asking = {link.id: Outbound(_egress(link)) for link in links.settings.values()}
 
     async def send(self, link: str, request: HttpRequest, *, within: float, asking: bool = False) -> HttpAnswer:
         """See ``gateway.ports.Wire``."""
+        authorized = self._authorized(link, request)
+        outbound = self._asking[link] if asking else self.pushing[link]
+        try:
+            answer = await outbound.send(authorized, within=within)
+        except GatewayError as error:
+            self.missed(link, error)
+            raise
+        self.heard(link)
+        self.answered(link, answer.status)
+        return answer
+
+    @asynccontextmanager
+    async def stream(self, link: str, request: HttpRequest, *, within: float) -> AsyncIterator[Incoming]:
+        """See ``gateway.ports.Wire``."""
+        authorized = self._authorized(link, request)
+        async with AsyncExitStack() as stack:
+            try:
+                incoming = await stack.enter_async_context(self.pushing[link].stream(authorized, within=within))
+            except GatewayError as error:
+                self.missed(link, error)
+                raise
+            self.heard(link)
+            yield incoming
+
+    def _authorized(self, link: str, request: HttpRequest) -> HttpRequest:
         token, encoding = self._links.token_out(link)
         if not token:
             raise NotConnected(f"{link} is not registered")
-        headers = Headers({**request.headers, "Authorization": authorization(token, encoding)})
-        outbound = self._asking[link] if asking else self.pushing[link]
-        return await outbound.send(evolve(request, headers=headers), within=within)
+        return evolve(request, headers=Headers({**request.headers, "Authorization": authorization(token, encoding)}))
 
     async def aclose(self) -> None:
         for outbound in (*self.pushing.values(), *self._asking.values()):
@@ -94,13 +138,19 @@ class Gateway:
     links: Links
     store: Store
     courier: Courier
-    registrar: Registrar
+    handshakes: Handshakes
     doorkeeper: Doorkeeper
     health: Health
     ocpi: tuple[str, int] = ("", 0)
     admin: tuple[str, int] = ("", 0)
+    _registrar: Registrar = field(kw_only=True)
     _wires: Wires = field(kw_only=True)
     _server: OcpiServer = field(kw_only=True)
+    _callbacks: Callbacks = field(kw_only=True)
+    _presence: Presence = field(kw_only=True)
+    _joining: Joining = field(kw_only=True)
+    _lists: Lists = field(kw_only=True)
+    _joins: set[asyncio.Task[None]] = field(factory=set, init=False)
     _tasks: list[asyncio.Task[Any]] = field(factory=list, init=False)
     _up: asyncio.Event = field(factory=asyncio.Event, init=False)
 
@@ -152,24 +202,47 @@ class Gateway:
         doorkeeper = Doorkeeper(store.credential)
         wires = Wires(links)
         lookup = Lookup(store, CODEC)
-        registrar = Registrar(links=links, adapters=ADAPTERS, doorkeeper=doorkeeper, outbound=wires.pushing)
+        discovery = Discovery(links=links, adapters=ADAPTERS, outbound=wires.pushing)
+        registrar = Registrar(links=links, adapters=ADAPTERS, doorkeeper=doorkeeper, discovery=discovery, lanes=store)
+        handshakes = Handshakes(links=links, adapters=ADAPTERS, registrar=registrar, discovery=discovery)
+        wires.answered = handshakes.answered
         exchange = Exchange(adapters=ADAPTERS, lookup=lookup, wire=wires)
         inquiry = Inquiry(exchange=exchange, objects=store, codec=CODEC)
+        showing = Showing(store=store, codec=CODEC)
         courier = Courier(
-            store=store, lookup=lookup, inquiry=inquiry, adapters=ADAPTERS, wire=wires, codec=CODEC,
+            store=store, showing=showing, lookup=lookup, inquiry=inquiry, adapters=ADAPTERS, wire=wires, codec=CODEC,
             directory=lambda: links.directory,
         )  # fmt: skip
-        authorizations = Authorizations(exchange=exchange, lookup=lookup, codec=CODEC)
+        references = References(objects=store, codec=CODEC)
+        authorizations = Authorizations(exchange=exchange, lookup=lookup, codec=CODEC, objects=store, lately=references)
+        callbacks = Callbacks(
+            exchange=exchange, lookup=lookup, store=store, codec=CODEC, directory=lambda: links.directory,
+            versions_url=links.versions_url, admits_private=lambda link: links.settings[link].allow_private,
+        )  # fmt: skip
+        commands = Commands(
+            exchange=exchange, lookup=lookup, callbacks=callbacks, references=references, objects=store, codec=CODEC
+        )
+        profiles = Profiles(
+            exchange=exchange, lookup=lookup, callbacks=callbacks, objects=store, subscriptions=store, codec=CODEC
+        )
+        presence = Presence(store=store, exchange=exchange, wire=wires, codec=CODEC, ledger=courier, links=links)
+        wires.heard, wires.missed = presence.heard, presence.missed
+        lists = Lists(exchange=exchange, store=store, showing=showing, lookup=lookup, inquiry=inquiry, codec=CODEC)
+        shelves = Shelves(exchange=exchange, store=store, lookup=lookup, lists=lists, codec=CODEC)
         pipeline = Pipeline(
-            exchange=exchange, authorizations=authorizations, inquiry=inquiry, objects=store, lookup=lookup,
+            exchange=exchange, authorizations=authorizations, inquiry=inquiry, commands=commands, profiles=profiles,
+            references=references, presence=presence, shelves=shelves, showing=showing, objects=store, lookup=lookup,
             ledger=courier, codec=CODEC,
         )  # fmt: skip
         server = OcpiServer(
-            links=links, adapters=ADAPTERS, doorkeeper=doorkeeper, registrar=registrar, pipeline=pipeline
-        )
+            links=links, adapters=ADAPTERS, doorkeeper=doorkeeper, registrar=registrar, pipeline=pipeline,
+            called=(handshakes.nudge, presence.heard),
+        )  # fmt: skip
         gateway = cls(
-            settings, links, store, courier, registrar, doorkeeper, Health(store.ping), wires=wires, server=server
-        )
+            settings, links, store, courier, handshakes, doorkeeper, Health(store.ping), wires=wires, server=server,
+            registrar=registrar,
+            callbacks=callbacks, presence=presence, joining=Joining(store, showing), lists=lists,
+        )  # fmt: skip
         links.watch(gateway._registration_changed)
         return gateway
 
@@ -200,11 +273,15 @@ class Gateway:
         while not await self._read_store():  # noqa: ASYNC110 (nobody tells when a Redis elsewhere comes up)
             await asyncio.sleep(_RETRY_S)
         self._file_tokens()
-        for link, settings in self.links.settings.items():
-            if settings.registration.start in ("us", "none"):
-                self._tasks.append(asyncio.create_task(self.registrar.keep_registered(link), name=f"register {link}"))
+        for link in self.links.settings:
+            self._tasks.append(asyncio.create_task(self.handshakes.keep_registered(link), name=f"register {link}"))
+        self._tasks.append(asyncio.create_task(self._keep_up(), name="keep up"))
         self._tasks.append(asyncio.create_task(self.courier.run(), name="courier"))
+        self._tasks.append(asyncio.create_task(self._callbacks.run(), name="callbacks"))
+        self._tasks += [asyncio.create_task(work, name="presence") for work in self._presence.work()]
         self._up.set()
+        for link in self.links.settings:
+            self._join(link)
         log.info("gateway.up", links=len(self.links.settings))
 
     async def _read_store(self) -> bool:
@@ -221,39 +298,59 @@ class Gateway:
         """Wait until Redis was reached and the registrations are read."""
         await self._up.wait()
 
+    async def joined(self) -> None:
+        """Wait until every link is owed what it is owed for what it is, as far as anybody knows by now."""
+        while joins := set(self._joins):
+            await asyncio.wait(joins)
+
     def _registration_changed(self, link: str) -> None:
         self._file_tokens()
+        self._presence.look()
         if self._up.is_set() and self.links.directory[link].registered:
             self.courier.wake(link)
+            self._join(link)
+
+    def _join(self, link: str) -> None:
+        """Let a link be owed what it is owed for what it is."""
+        task = asyncio.create_task(self._joined(link), name=f"join {link}")
+        self._joins.add(task)
+        task.add_done_callback(self._joins.discard)
+
+    async def _joined(self, link: str) -> None:
+        while True:
+            try:
+                since = self.links.registration(link).since
+                if await self._joining.look(self.links.directory[link], self.links.directory, since):
+                    self.courier.wake(link)
+                return
+            except NotDurable:
+                await asyncio.sleep(_RETRY_S)
+
+    async def _keep_up(self) -> None:
+        """What other replicas, and verbs on the command line, did to registrations and pauses."""
+        async with aclosing(self.store.announcements(every=_REVIEW_S)) as announced:
+            async for news in announced:
+                if news is not None and (news[0] != REGISTRATION or news[1] not in self.links.settings):
+                    continue
+                with suppress(NotDurable):
+                    for link in self.links.settings if news is None else [news[1]]:
+                        await self.links.reload(link)
+                        self.doorkeeper.forget(link)
 
     def _file_tokens(self) -> None:
-        """The tokens of files that open a door just now: static ones, and token A while it is unspent."""
-        tokens: dict[str, tuple[str, Scope]] = {}
-        for link, settings in self.links.settings.items():
-            registration = self.links.registration(link)
-            for secret in settings.registration.token_in:
-                MASK.guard([secret.value])
-                if settings.registration.start == "none":
-                    tokens[secret.value] = (link, Scope.FULL)
-                elif registration.standing is Standing.NEW and not self._spent(registration.spent, secret.value):
-                    tokens[secret.value] = (link, Scope.REGISTRATION)
-            if settings.registration.token_out is not None:
-                MASK.guard([settings.registration.token_out.value])
-        self.doorkeeper.file(tokens)
-
-    def _spent(self, spent: str, token: str) -> bool:
-        try:
-            return spent == self.doorkeeper.digest(token)
-        except NotDurable:
-            # Before Redis was seen nobody knows what is spent; registering needs Redis anyway.
-            return False
+        """The tokens of files that open a door just now."""
+        for settings in self.links.settings.values():
+            filed = settings.registration
+            MASK.guard([secret.value for secret in (*filed.token_in, *([filed.token_out] if filed.token_out else []))])
+        self.doorkeeper.file(self._registrar.file_tokens())
 
     # Going down -------------------------------------------------------------------------------------------------------
 
     async def _stop(self) -> None:
         log.info("gateway.stopping")
         await self.courier.settle_down(_DRAIN_S)
-        running = set(self._tasks)
+        await self._lists.aclose()
+        running = {*self._tasks, *self._joins}
         while running:
             for task in running:
                 task.cancel()

@@ -38,13 +38,19 @@ class Exchange:
     lookup: Lookup
     wire: Wire
 
+    @property
+    def newest(self) -> str:
+        """The newest version: its form is the canonical one."""
+        return list(self.adapters)[-1]
+
     def adapter(self, link: Link) -> Adapter:
         """The adapter of the version that a link speaks."""
         return self.adapters[link.dialect.version]
 
     async def ask(
-        self, message: Message, source: Link, link: Link, *, within: float = LIVE_S, asking: bool = False
-    ) -> Answer:
+        self, message: Message, source: Link, link: Link, *, within: float = LIVE_S, asking: bool = False,
+        url: str | None = None,
+    ) -> Answer:  # fmt: skip
         """One request to a link and its answer, in wire form.
 
         Args:
@@ -52,6 +58,7 @@ class Exchange:
             source: the link for which we ask; it is told of.
             within: seconds for everything.
             asking: an authorization: it has connections of its own, so that pushes can't starve it.
+            url: where the other side wants this message, if not at the endpoint of its module (a ``response_url``).
 
         Raises:
             NotConnected, ReceiverTimeout, ReceiverError: it couldn't be had.
@@ -63,7 +70,10 @@ class Exchange:
         answer: Answer | None = None
         error: GatewayError | None = None
         try:
-            request = adapter.write_request(message, link.dialect)
+            if url is None:
+                request = adapter.write_request(message, link.dialect)
+            else:
+                request = adapter.write_callback(message, url, link.dialect)
             http = await self.wire.send(link.id, request, within=within, asking=asking)
             answer = adapter.open_answer(http, message, link.dialect)
             return passed_on(answer)

@@ -7,17 +7,18 @@ asked for counts as unknown, so that no object can make us look for ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol
 
-from gateway.directory import Directory
+from gateway.directory import Directory, Link
 from gateway.model.errors import NotDurable, ReceiverError
 from gateway.model.facts import UNKNOWN, Crossing, FactKind, Facts, Key, Needs, Translated
 from gateway.model.modules import Module
 from gateway.model.names import Name, Said, fold
 from gateway.model.party import Party
-from gateway.ports import Codec, Objects
+from gateway.ports import Codec, Objects, Reservations
+from gateway.references import References
 
 _ROUNDS: Final = 3
 
@@ -25,15 +26,18 @@ FACT_S: Final = 24 * 3600.0
 """Seconds for which a location that was asked from its owner counts."""
 
 
+class Known(Objects, Reservations, Protocol):
+    """The store, as lookups see it."""
+
+
 class Lookup:
     """Answers facts from what is stored and from the directory."""
 
-    def __init__(
-        self, objects: Objects, codec: Codec, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, objects: Known, codec: Codec, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._objects = objects
         self._codec = codec
         self._clock = clock
+        self._references = References(objects=objects, codec=codec)
 
     async def through(
         self,
@@ -73,6 +77,50 @@ class Lookup:
             raise ReceiverError("a translation kept asking for facts after all were given")
         return outcome, facts
 
+    async def through_all(
+        self,
+        translate: Callable[[Any, Crossing], Translated | Needs],
+        objects: Sequence[tuple[Any, Callable[[Facts], Crossing]]],
+        directory: Directory,
+        facts: Facts | None = None,
+        *,
+        link: str | None = None,
+    ) -> tuple[list[Translated | Exception], Facts]:
+        """As ``through``, for many objects at once: what they ask for is looked up together.
+
+        Args:
+            objects: each with its crossing.
+
+        Returns:
+            For each object what became of it, or why nothing did: one costs no other. And the facts.
+
+        Raises:
+            NotDurable: the store is away.
+        """
+        facts = facts or Facts(now=self._clock())
+        outcomes: dict[int, Translated | Exception] = {}
+        for looked_up in range(_ROUNDS + 1):
+            wanted: set[Key] = set()
+            for index, (data, crossing) in enumerate(objects):
+                if index in outcomes:
+                    continue
+                made = crossing(facts.completed() if looked_up == _ROUNDS else facts)
+                try:
+                    outcome = translate(data, made)
+                except Exception as error:
+                    outcomes[index] = error
+                    continue
+                if isinstance(outcome, Needs):
+                    wanted |= outcome.keys
+                else:
+                    outcomes[index] = outcome
+                    await self._keep(made.learned)
+            if not wanted:
+                break
+            facts = facts | await self.fetch(wanted, directory, link)
+        endless = ReceiverError("a translation kept asking for facts after all were given")
+        return [outcomes.get(index, endless) for index in range(len(objects))], facts
+
     async def _keep(self, learned: Mapping[Key, Any]) -> None:
         """The full spelling of an id that got an alias: whoever has the alias will ask for it."""
         for key, spelled in learned.items():
@@ -81,18 +129,19 @@ class Lookup:
     async def fetch(self, keys: Iterable[Key], directory: Directory, link: str | None = None) -> Mapping[Key, Any]:
         """What the store and the directory know of these keys, as this link may; UNKNOWN for the rest."""
         wanted = list(keys)
-        objects = {key: name for key in wanted if (name := _object_name(key))}
+        receiver = directory.find(link) if link is not None else None
+        objects = {key: name for key in wanted if (name := _object_name(key, receiver))}
         said = await self._objects.read_many(list(objects.values()), link) if objects else []
         found: dict[Key, Any] = {key: self._canonical(value) for key, value in zip(objects, said, strict=True)}
         for key in wanted:
             if key not in found:
-                found[key] = await self._other(key, directory)
+                found[key] = await self._other(key, directory, link)
             elif found[key] is UNKNOWN and key.kind is FactKind.LOCATION:
                 asked = await self._objects.recall(kept_fact(objects[key]))
                 found[key] = self._codec.loads(asked) if asked else UNKNOWN
         return found
 
-    async def _other(self, key: Key, directory: Directory) -> Any:
+    async def _other(self, key: Key, directory: Directory, link: str | None) -> Any:
         match key.kind:
             case FactKind.TOKENS_OF_CONTRACT:
                 return await self._all(await self._objects.tokens_of_contract(key.id), key.owner)
@@ -100,6 +149,10 @@ class Lookup:
                 return await self._all(await self._objects.tokens_by_uid(key.id), key.owner)
             case FactKind.SESSIONS_OF_CONTRACT:
                 return await self._all(await self._objects.sessions_of_contract(key.id), key.owner)
+            case FactKind.RECENT_TOKENS if key.owner is not None:
+                return await self._references.lately_used(key.owner, key.id, *key.place) or UNKNOWN
+            case FactKind.RESERVATION if key.owner is not None and link is not None:
+                return await self._objects.reservation_number(link, key.owner, key.id)
             case FactKind.CONNECTORS_OF_TARIFF:
                 return await self._connectors_of(key)
             case FactKind.BUSINESS:
@@ -124,6 +177,26 @@ class Lookup:
             if said is not None and not said.deleted:
                 return said
         return None
+
+    async def heard_of_tokens(self, link: str, at: datetime) -> None:
+        """This link told us of its tokens: what is cached of them is as good as new."""
+        await self._objects.remember(_tokens_of(link), at.isoformat().encode(), None)
+
+    async def tokens_age(self, link: str) -> timedelta:
+        """How long ago a link last told us of its tokens; very long, if it never did."""
+        at = await self._objects.recall(_tokens_of(link))
+        return self._clock() - datetime.fromisoformat(at.decode()) if at else timedelta.max
+
+    async def everywhere(self, module: Module, id: str) -> dict[Name, Said]:
+        """The objects of this id, whoever owns them: ids are unique for their owner only.
+
+        Raises:
+            NotDurable: the store is away.
+        """
+        names = [Name(module, owner, id) for owner in await self._objects.owners()]
+        said = await self._objects.read_many(names) if names else []
+        found = zip(names, said, strict=True)
+        return {name: object for name, object in found if object is not None and not object.deleted}
 
     async def _all(self, names: Iterable[Name], owner: Party | None) -> Any:
         wanted = [name for name in names if owner is None or name.owner == owner]
@@ -154,6 +227,10 @@ def connectors_of(location: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     return (connector for evse in location.get("evses") or () for connector in evse["connectors"])
 
 
+def _tokens_of(link: str) -> str:
+    return f"tokens:{link}"
+
+
 def kept_fact(name: Name) -> str:
     """Where an object is remembered that its owner told us when asked, and never pushed."""
     return f"fact:{name.text}"
@@ -163,7 +240,7 @@ def _long_id(key: Key) -> str:
     return f"long:{fold(key.id)}"
 
 
-def _object_name(key: Key) -> Name | None:
+def _object_name(key: Key, receiver: Link | None) -> Name | None:
     modules = {
         FactKind.LOCATION: Module.LOCATIONS,
         FactKind.TARIFF: Module.TARIFFS,
@@ -171,7 +248,9 @@ def _object_name(key: Key) -> Name | None:
     }
     if key.kind not in modules or key.owner is None:
         return None
-    return Name(modules[key.kind], key.owner, key.id)
+    # The receiver may know a tariff by another id than its owner's.
+    id = receiver.tariff_meant(key.id) if receiver is not None and key.kind is FactKind.TARIFF else key.id
+    return Name(modules[key.kind], key.owner, id)
 
 
 def _business(party: Party | None, directory: Directory) -> Any:

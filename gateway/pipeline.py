@@ -20,7 +20,7 @@ import hashlib
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -30,7 +30,8 @@ import structlog
 from attrs import evolve, field, frozen
 
 from gateway.asking import Authorizations
-from gateway.directory import Directory, Link
+from gateway.commands import Commands
+from gateway.directory import Directory, Link, receiver_is_supply
 from gateway.exchange import Exchange, crossing, decided, hop
 from gateway.inquiry import Inquiry
 from gateway.lookup import Lookup, connectors_of
@@ -40,20 +41,26 @@ from gateway.model.errors import (
     InvalidObject,
     NotDurable,
     NotFound,
-    ReceiverError,
     SenderError,
 )
 from gateway.model.facts import Facts, Loss, Withheld
 from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Ref, Trace
-from gateway.model.modules import MODULES, Kind, Module, Verb
+from gateway.model.modules import MODULES, Kind, Module, Side, Verb
 from gateway.model.names import Moved, Name, Said, fold
 from gateway.model.party import Party
 from gateway.model.values import moment, same
 from gateway.ports import Adapter, Codec, Objects
-from gateway.routing import Broadcast, Forward, Here, Plan, Refuse, Target, route
-from gateway.telemetry import MASK, MESSAGES, declare, declare_object
+from gateway.presence import Presence
+from gateway.profiles import Profiles
+from gateway.references import References
+from gateway.routing import About, Broadcast, Copy, Forward, Plan, Target, route
+from gateway.serving import Shelves
+from gateway.showing import Showing
+from gateway.telemetry import COPIES, MASK, MESSAGES, declare, declare_object
 
 log = structlog.get_logger()
+
+_OF_A_TOKEN: Final = frozenset({Module.SESSIONS, Module.CDRS})
 
 _TRIES: Final = 5
 """How often a write that somebody else overtook is decided again."""
@@ -104,6 +111,12 @@ class Pipeline:
         exchange: Exchange,
         authorizations: Authorizations,
         inquiry: Inquiry,
+        commands: Commands,
+        profiles: Profiles,
+        references: References,
+        presence: Presence,
+        shelves: Shelves,
+        showing: Showing,
         objects: Objects,
         lookup: Lookup,
         ledger: Owing,
@@ -113,6 +126,12 @@ class Pipeline:
         self._exchange = exchange
         self._authorizations = authorizations
         self._inquiry = inquiry
+        self._commands = commands
+        self._profiles = profiles
+        self._references = references
+        self._presence = presence
+        self._shelves = shelves
+        self._showing = showing
         self._objects = objects
         self._lookup = lookup
         self._ledger = ledger
@@ -136,10 +155,10 @@ class Pipeline:
             answer = await self._handle(message, http, source, directory, adapter)
         except GatewayError as failure:
             error = failure
-            answer = answer_of(failure, hub=source.backend)
+            answer = answer_of(failure)
         except Withheld as withheld:
             error = SenderError(withheld.reason, status=withheld.status)
-            answer = answer_of(error, hub=source.backend)
+            answer = answer_of(error)
         if not answer.good and answer.text is not None:
             answer = answer.evolve(text=MASK.text(answer.text))  # the words may be a peer's
         written = adapter.write_answer(answer, message, source.dialect, http if message is None else None)
@@ -151,10 +170,10 @@ class Pipeline:
     async def _handle(
         self, message: Message, http: HttpRequest, source: Link, directory: Directory, adapter: Adapter
     ) -> Answer:
-        if message.action is not None:
-            return await self._authorizations.ask(message, source, directory)
+        if (asked := self._asked(message)) is not None:
+            return await asked(message, source, directory)
         if message.verb is Verb.GET:
-            return await self._posted_cdr(message, source)
+            return await self._shelves.answer(message, source, directory, http)
         # One message at a time for one object of one sender: a PATCH must see what the PUT before it stored.
         async with self._lane(message, source):
             for _ in range(_TRIES):
@@ -164,16 +183,38 @@ class Pipeline:
                     continue
         raise NotDurable("the object is being changed by others all the time; send it again")
 
+    def _asked(self, message: Message) -> Callable[[Message, Link, Directory], Awaitable[Answer]] | None:
+        """Who deals with a question, an order or its result; None for what is about an object."""
+        match message.module, message.action:
+            case _, "callback":
+                return self._commands.callbacks.result
+            case _, "charging_preferences":
+                return self._profiles.preferences
+            case Module.COMMANDS, _:
+                return self._commands.ask
+            case Module.CHARGING_PROFILES, _:
+                return self._profiles.ask if message.side is Side.RECEIVER else self._profiles.update
+            case Module.HUB_CLIENT_INFO, _ if message.side is Side.RECEIVER:
+                return self._presence.receive
+            case _, None:
+                return None
+        return self._authorizations.ask
+
     async def _push(
         self, message: Message, http: HttpRequest, source: Link, directory: Directory, adapter: Adapter
     ) -> Answer:
         reading: Reading | None = None
         announced: str | None = None
-        if source.backend and message.receiver is None and not MODULES[message.module].broadcast:
-            # Open routing by content: who announced the token stands in the body.
+        about = About(at=self._clock())
+        if message.module in _OF_A_TOKEN:
+            # The route follows the contract: whose token it is, and when it began, stands in the body.
             reading = await self._read(message, source, directory, adapter, None)
-            announced = await self._announcer(reading, directory)
-        plan = decided(route(message, source, directory, announced))
+            announced, about = await self._about(reading, directory)
+        plan = decided(route(message, source, directory, announced, about))
+        if isinstance(plan, Copy):
+            COPIES.labels(source.id, message.module).inc()
+            log.info("message.copy", partner=source.id, module=message.module, reason=plan.reason)
+            return Answer(status=1000, text=f"Known already: {plan.reason}")
         if reading is None:
             reading = await self._read(message, source, directory, adapter, _variant(plan, message, source))
         if message.module is Module.CDRS and reading.stored is not None:
@@ -181,7 +222,7 @@ class Pipeline:
         if reading.stale:
             log.info("message.stale", partner=source.id, module=message.module)
             return Answer(status=1000, text="Older than what is known: nothing was changed")
-        if source.backend:
+        if source.backend and not _waits(plan, directory, message.module):
             return await self._owe(message, reading, plan, http, source, adapter)
         return await self._live(message, reading, plan, http, source, directory, adapter)
 
@@ -224,8 +265,9 @@ class Pipeline:
         declare_object(name.module, up.data)
         stored = await self._objects.read(name, variant)
         before = self._codec.loads(stored.canonical) if stored is not None and not stored.deleted else None
+        canonical = await self._references.attached(name, wire, up.data, before)
         return Reading(
-            name=name, kind=kind, wire=wire, canonical=up.data, before=before, stored=stored, losses=up.losses,
+            name=name, kind=kind, wire=wire, canonical=canonical, before=before, stored=stored, losses=up.losses,
             stale=before is not None and message.module is not Module.CDRS and _older(up.data, before), facts=facts,
         )  # fmt: skip
 
@@ -253,8 +295,9 @@ class Pipeline:
         except InvalidObject as error:
             raise _in_own_body(error, message.ref) from None
         declare_object(name.module, up.data)
+        canonical = await self._references.attached(name, wire, up.data, before)
         return Reading(
-            name=name, kind=kind, wire=wire, canonical=up.data, before=before, stored=stored, whole=False,
+            name=name, kind=kind, wire=wire, canonical=canonical, before=before, stored=stored, whole=False,
             touched=frozenset(fragment) if message.ref.evse_uid is None else frozenset(),
             losses=_of_fragment(up.losses, fragment) if message.ref.evse_uid is None else up.losses,
             stale="last_updated" in fragment and _older(up.data, before), facts=facts,
@@ -292,15 +335,14 @@ class Pipeline:
         stored = moment(wire["last_updated"])
         return f"{max(now, stored.replace(microsecond=0) + timedelta(seconds=1)):%Y-%m-%dT%H:%M:%SZ}"
 
-    async def _announcer(self, reading: Reading, directory: Directory) -> str | None:
-        """The link that announced the token of a session or CDR; else the one to the party its token names."""
-        token = Document(reading.kind, reading.canonical).view().cdr_token
+    async def _about(self, reading: Reading, directory: Directory) -> tuple[str | None, About]:
+        """The link that announced the token of a session or CDR, and what its route follows from besides."""
+        body = Document(reading.kind, reading.canonical).view()
+        token = body.cdr_token
         named = Party(token.country_code, token.party_id)
         said = await self._lookup.token(token.uid, token.type, named)
-        if said is not None and said.source in directory:
-            return said.source
-        link = directory.partner_of(named, supply=False)
-        return link.id if link else None
+        announced = said.source if said is not None and said.source in directory else None
+        return announced, About(party=named, token=token.uid, at=moment(reading.canonical["start_date_time"]))
 
     # Owe --------------------------------------------------------------------------------------------------------------
 
@@ -336,7 +378,7 @@ class Pipeline:
             receiver=message.receiver,
         )
         if not deleted:
-            await self._index(reading)
+            await self._index(reading, source)
         return sequence
 
     async def _look_again(self, tariff: Name, targets: Sequence[Target]) -> None:
@@ -346,10 +388,11 @@ class Pipeline:
             for target in targets:
                 await self._objects.owe(target.link, location, now)
 
-    async def _index(self, reading: Reading) -> None:
+    async def _index(self, reading: Reading, source: Link) -> None:
         if reading.name.module is Module.TOKENS:
             former = reading.before.get("contract_id") if reading.before else None
             await self._objects.index_token(reading.name, reading.canonical["contract_id"], former)
+            await self._lookup.heard_of_tokens(source.id, self._clock())
         elif reading.name.module is Module.SESSIONS:
             await self._objects.index_session(reading.name, reading.canonical["cdr_token"]["contract_id"])
         elif reading.name.module is Module.LOCATIONS:
@@ -377,14 +420,6 @@ class Pipeline:
         await self._objects.remember(_opaque(name, source), name.text.encode(), None)
         return url
 
-    async def _posted_cdr(self, message: Message, source: Link) -> Answer:
-        """GET on the URL that a CDR's POST was answered with: the CDR, as this sender sent it."""
-        remembered = await self._objects.recall(message.ref.id)
-        said = await self._objects.read(Name.parse(remembered.decode())) if remembered else None
-        if said is None or said.source != source.id:
-            raise NotFound("no CDR at this URL")
-        return Answer(status=1000, data=Document(Kind.CDR, self._codec.loads(said.wire)))
-
     # Live -------------------------------------------------------------------------------------------------------------
 
     async def _live(
@@ -397,7 +432,20 @@ class Pipeline:
             if not answer.good:
                 return answer
         await self._say(message, reading, source, adapter, (), None)
+        await self._show(message, reading, plan, directory)
         return await self._accepted(reading, http, source)
+
+    async def _show(self, message: Message, reading: Reading, plan: Plan, directory: Directory) -> None:
+        """Whoever it was for may list it from now on, also a backend that doesn't want it pushed."""
+        if isinstance(plan, Forward):
+            receiver: Link | None = directory[plan.target.link]
+        else:
+            supply = receiver_is_supply(message.module, message.side)
+            receiver = directory.backend_of(message.receiver, supply=supply) if message.receiver else None
+        if receiver is not None and reading.canonical is None:
+            await self._showing.hide(receiver, reading.name)
+        elif receiver is not None:
+            await self._showing.show(receiver, reading.name, reading.canonical)
 
     async def _deliver(
         self, message: Message, reading: Reading, source: Link, target: Target, directory: Directory
@@ -466,15 +514,9 @@ class Pipeline:
         return self._lanes.setdefault((source.id, message.module, str(message.ref.owner), fold(id)), asyncio.Lock())
 
 
-def answer_of(error: GatewayError, *, hub: bool) -> Answer:
-    """The answer for an error. 4000, 4002 and 4003 are a hub's: only a backend, to whom we are one, reads them.
-
-    4001 stays for everybody: an unknown receiver is the caller's mistake, whoever it is.
-    """
-    status = error.status
-    if status in (4000, 4002, 4003) and not hub:
-        status = ReceiverError.status
-    return Answer(status=status, http=error.http, text=error.message)
+def answer_of(error: GatewayError) -> Answer:
+    """The answer for an error."""
+    return Answer(status=error.status, http=error.http, text=error.message)
 
 
 def _traced(message: Message) -> Message:
@@ -530,8 +572,13 @@ def _targets(plan: Plan) -> tuple[Target, ...]:
             return (target,)
         case Broadcast(targets):
             return targets
-        case Here() | Refuse():
+        case _:
             return ()
+
+
+def _waits(plan: Plan, directory: Directory, module: Module) -> bool:
+    """Whether the backend waits for the one receiver's own answer (``delivery: live``)."""
+    return isinstance(plan, Forward) and directory[plan.target.link].delivers_live(module)
 
 
 def _variant(plan: Plan, message: Message, source: Link) -> str | None:

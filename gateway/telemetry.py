@@ -164,6 +164,22 @@ PARKED: Final = Counter(
     "What is owed and waits for a person or a change: held, refused, in doubt.",
     ("partner", "module", "state"),
 )
+COPIES: Final = Counter(
+    "ocpi_gateway_copies",
+    "Objects that came by a second way, and were not stored: their owner has a better one.",
+    ("partner", "module"),
+)
+DECISIONS: Final = Counter(
+    "ocpi_gateway_authorizations",
+    "Authorizations, by the link that asked, what was answered and who decided (emsp, cache, nobody).",
+    ("partner", "allowed", "by"),
+)
+COMMANDS: Final = Counter(
+    "ocpi_gateway_commands",
+    "Commands and charging profiles, by the link that they went to, the command, and how they ended: the first answer"
+    " unless it was ACCEPTED, else the result, TIMEOUT; undelivered and late results.",
+    ("link", "command", "result"),
+)
 REGISTERED: Final = Gauge("ocpi_gateway_partner_up", "Whether a link is registered (1) or not (0).", ("partner",))
 STORE_UP: Final = Gauge("ocpi_gateway_store_up", "Whether Redis answered the last time it was asked.")
 

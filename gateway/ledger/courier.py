@@ -29,6 +29,8 @@ from gateway.model.names import CdrEntry, CdrState, Due, Name, Said, Sent
 from gateway.model.party import Party
 from gateway.model.values import moment
 from gateway.ports import Adapter, Codec, Owed, Wire
+from gateway.sharing import shown
+from gateway.showing import Showing
 from gateway.telemetry import PARKED, Crossed, crossed, declare_object
 
 log = structlog.get_logger()
@@ -101,6 +103,7 @@ class Courier:
         self,
         *,
         store: Owed,
+        showing: Showing,
         lookup: Lookup,
         inquiry: Inquiry,
         adapters: Mapping[str, Adapter],
@@ -110,6 +113,7 @@ class Courier:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
+        self._showing = showing
         self._lookup = lookup
         self._inquiry = inquiry
         self._adapters = adapters
@@ -129,12 +133,20 @@ class Courier:
         The sender's acknowledgement doesn't hang on it: the note is durable, and the sweeper finds it.
         """
         try:
-            links = {*await self._store.spread(name), *await self._release(name)}
+            spread = await self._store.spread(name)
+            await self._show(name, spread)
+            links = {*spread, *await self._release(name)}
         except NotDurable as error:
             log.warning("delivery.unspread", module=name.module, reason=error.message)
             return
         for link in links:
             self.wake(link)
+
+    async def _show(self, name: Name, links: Iterable[str]) -> None:
+        """Whoever is owed it may list it as of now, however long it takes until it is brought."""
+        directory = self._directory()
+        found = [link for id in links if (link := directory.find(id)) is not None]
+        await asyncio.gather(*(self._showing.look(link, [name]) for link in found))
 
     async def _release(self, location: Name) -> list[str]:
         """What waited for this location is due now; the links that it is for."""
@@ -231,8 +243,8 @@ class Courier:
         """What may begin now. Of one object only one delivery is under way; objects and CDRs each have their places."""
         directory = self._directory()
         link = directory.find(link_id)
-        if link is None or not link.registered:
-            return []  # it stays owed; registering wakes us
+        if link is None or not link.delivers(self._clock()):
+            return []  # it stays owed; registering wakes us, and so does the look around after a pause
         now, limit = _ms(self._clock()), link.in_flight + len(under_way)
         try:
             objects = await self._store.due(link_id, now, limit)
@@ -264,7 +276,10 @@ class Courier:
     async def _bring(self, link: Link, due: Due, directory: Directory) -> None:
         async with self._store.lane(link.id, due.name, _LANE_MS):
             said = await self._store.read(due.name, link.id)
-            if said is None:
+            if said is None or said.deleted:
+                await self._showing.hide(link, due.name)
+            if said is None or (due.name.module, Side.RECEIVER) not in link.dialect.endpoints:
+                # Gone, or they have no interface that takes it; they may list it. One that comes makes us look again.
                 await self._store.settle(link.id, due, None)
                 return
             errand = self._errand(link, due.name, said)
@@ -283,8 +298,10 @@ class Courier:
         except NotDurable:
             raise
         except GatewayError as error:
+            await self._showing.hide(errand.link, due.name)
             await self._hold(errand.link, due, "untranslatable", error.message)
             return
+        await self._showing.show(errand.link, due.name, self._codec.loads(errand.said.canonical))
         version = errand.adapter.version
         known = self._codec.loads(sent.wire) if sent is not None and sent.version == version else None
         ref, policy = errand.message.ref, errand.link.dialect.policy
@@ -294,7 +311,7 @@ class Courier:
         await self._ended(errand, due, attempt, down.data, again)
 
     async def _translated(self, errand: _Errand, directory: Directory) -> Translated:
-        canonical = self._codec.loads(errand.said.canonical)
+        canonical = shown(errand.link, errand.message.module, self._codec.loads(errand.said.canonical))
         crossing = _crossing(errand.link, errand.message)
 
         async def lowered() -> Translated:
@@ -371,7 +388,9 @@ class Courier:
             location = location_of(self._codec.loads(errand.said.canonical))
             self._waiting[location].add((errand.link.id, due.name))
             await self._store.postpone(errand.link.id, due, self._later(errand.link))
-        elif module not in (Module.LOCATIONS, Module.TARIFFS):
+            return
+        await self._showing.hide(errand.link, due.name)
+        if module not in (Module.LOCATIONS, Module.TARIFFS):
             await self._hold(errand.link, due, "withheld", withheld.reason)
         elif sent is None:
             log.info(
@@ -432,6 +451,7 @@ class Courier:
             try:
                 down = await self._translated(errand, directory)
             except Withheld as withheld:
+                await self._showing.hide(link, name)
                 await self._park_cdr(link.id, name, CdrState.HELD, withheld.reason)
                 return
             except NotDurable:
@@ -496,7 +516,7 @@ class Courier:
             side=Side.RECEIVER,
             sender=name.owner,
             receiver=receiver,
-            ref=Ref(owner=name.owner, id=said.id, type=name.type),
+            ref=Ref(owner=name.owner, id=_id_for(link, name.module, said.id), type=name.type),
             trace=Trace(request_id="", correlation_id=said.correlation or str(uuid.uuid4())),
         )
 
@@ -521,6 +541,11 @@ def _crossing(link: Link, message: Message) -> Callable[[Any], Crossing]:
     return lambda facts: Crossing(
         facts=facts, policy=link.dialect.policy, owner=message.ref.owner, peer=message.receiver
     )
+
+
+def _id_for(link: Link, module: Module, id: str) -> str:
+    """The id of an object as the link knows it, shown or not."""
+    return (link.tariff_id(id) or id) if module is Module.TARIFFS else id
 
 
 def _kind(module: Module) -> Kind:

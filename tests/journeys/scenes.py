@@ -18,6 +18,7 @@ import pytest
 import samples
 from attrs import evolve
 
+from gateway.demo.peers import Peer, Received
 from gateway.demo.world import CORE, Cast, World
 
 Json = dict[str, Any]
@@ -47,6 +48,11 @@ async def settled(world: World) -> None:
     # Twice: a link that was looked at already when the last push came is looked at again.
     await world.gateway.courier.settle_down(5)
     await world.gateway.courier.settle_down(5)
+
+
+def heard(peer: Peer) -> list[Received]:
+    """What a peer received, but for what its hub tells it of its own accord: who is connected."""
+    return [got for got in peer.received if got.module != "hubclientinfo"]
 
 
 # Objects ------------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from scenes import (
     Begin,
     Json,
     at_volt,
+    heard,
     operator,
     owned,
     provider,
@@ -43,7 +44,7 @@ async def charged(world: Begin, core: str) -> World:
 
 
 @EITHER_CORE
-async def test_our_cdr_reaches_the_emsp_that_is_billed(world: Begin, core: str) -> None:
+async def test_our_cdr_reaches_the_emsp_that_is_billed_check_49(world: Begin, core: str) -> None:
     """A CDR with everything in it goes to the eMSP of its driver, in that eMSP's version, and to nobody else."""
     stage = await charged(world, core)
     assert (await stage.backend.push_cdr(thing("cdr", core))).http == 201
@@ -57,17 +58,25 @@ async def test_our_cdr_reaches_the_emsp_that_is_billed(world: Begin, core: str) 
 
 
 @EITHER_CORE
-async def test_a_cdr_can_be_read_again_where_its_post_says(world: Begin, core: str) -> None:
-    """The Location that a POST is answered with is the gateway's own; a GET there gives the CDR as it was sent."""
+async def test_a_cdr_can_be_read_again_where_its_post_says_check_49_trap_47(world: Begin, core: str) -> None:
+    """The Location that a POST is answered with is the gateway's own; a GET there gives the CDR as it was sent.
+
+    Whatever the eMSP answered, here none at all, and after a restart too.
+    """
     stage = await charged(world, core)
+    bare = b'{"status_code": 1000, "timestamp": "2026-03-03T11:00:00Z"}'
+    stage["acme"].fail("cdrs", "POST", body=bare, applied=True)
     posted = await stage.backend.push_cdr(thing("cdr", core), to=("DE", "ACM"))
     url = posted.headers["location"]
     assert url.startswith(stage.settings.public_url)
+    await stage["acme"].wait_for("POST", "cdrs")
+    assert (await stage.backend.call_url("GET", url, "cdrs")).data == thing("cdr", core)
+    await stage.restart()
     assert (await stage.backend.call_url("GET", url, "cdrs")).data == thing("cdr", core)
 
 
 @EITHER_CORE
-async def test_a_repeated_cdr_is_delivered_once_and_a_changed_one_is_refused(world: Begin, core: str) -> None:
+async def test_a_repeated_cdr_is_delivered_once_and_a_changed_one_is_refused_check_53(world: Begin, core: str) -> None:
     """The same CDR again gets the same answer and goes nowhere; one with other content is a mistake."""
     stage = await charged(world, core)
     first = await stage.backend.push_cdr(thing("cdr", core))
@@ -107,7 +116,7 @@ async def test_numbers_of_a_cdr_arrive_digit_by_digit(world: Begin) -> None:
         assert b'"total_time":1.0,' in got
 
 
-async def test_a_credit_cdr_is_held_for_2_1_1_and_passed_to_2_2_1(world: Begin) -> None:
+async def test_a_credit_cdr_is_held_for_2_1_1_and_passed_to_2_2_1_check_52_trap_46(world: Begin) -> None:
     """2.1.1 would read a credit as a second bill: it is accepted, held with its reason, and told; 2.2.1 gets it."""
     stage = await charged(world, NEW)
     credit = thing("cdr", NEW) | {"credit": True}
@@ -180,7 +189,7 @@ async def test_a_cdr_without_an_evse_id_gets_that_of_its_location(world: Begin) 
 
 
 @EITHER_CORE
-async def test_an_operators_repeated_cdr_reaches_our_core_once(world: Begin, core: str) -> None:
+async def test_an_operators_repeated_cdr_reaches_our_core_once_check_53(world: Begin, core: str) -> None:
     """The same CDR again gets the same answer and isn't passed on; a changed one is refused."""
     stage = await world(EXA, TWO, backend=provider(core))
     for name, version in (("exa", OLD), ("two", NEW)):
@@ -190,4 +199,4 @@ async def test_an_operators_repeated_cdr_reaches_our_core_once(world: Begin, cor
         again = await stage[name].push_cdr(cdr)
         assert (again.status_code, again.headers["location"]) == (1000, first.headers["location"])
         assert (await stage[name].push_cdr(cdr | {"total_energy": 19})).status_code == 2001
-    assert len([got for got in stage.backend.received if got.module == "cdrs"]) == 2
+    assert len([got for got in heard(stage.backend) if got.module == "cdrs"]) == 2

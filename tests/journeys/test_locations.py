@@ -13,6 +13,7 @@ from scenes import (
     VOLT,
     Begin,
     Json,
+    heard,
     operator,
     owned,
     provider,
@@ -25,7 +26,7 @@ LATER = "2026-03-02T09:00:00Z"
 
 
 @EITHER_CORE
-async def test_our_location_reaches_emsps_of_both_versions(world: Begin, core: str) -> None:
+async def test_our_location_reaches_emsps_of_both_versions_check_79_trap_60(world: Begin, core: str) -> None:
     """A location with everything in it arrives at every eMSP in its own version, under our party as it spells it."""
     stage = await world(ACME, VOLT, backend=operator(core))
     assert (await stage.backend.push_location(thing("location", core))).http == 201
@@ -74,7 +75,7 @@ async def test_a_new_evse_arrives_alone(world: Begin, core: str) -> None:
     assert (got.segments[2:], got.body) == (("LOC-7", "LOC-7-C"), added[NEW] | {"connectors": [seen]})
 
 
-async def test_an_unpublished_location_is_for_those_who_can_hide_it(world: Begin) -> None:
+async def test_an_unpublished_location_is_for_those_who_can_hide_it_check_28_trap_39(world: Begin) -> None:
     """2.1.1 can't say "don't show it", so an unpublished location stays away from that version; 2.2.1 gets it."""
     stage = await world(ACME, VOLT, backend=operator(NEW))
     assert (await stage.backend.push_location(thing("location", NEW) | {"publish": False})).ok
@@ -84,7 +85,7 @@ async def test_an_unpublished_location_is_for_those_who_can_hide_it(world: Begin
 
 
 @pytest.mark.parametrize("year", ["2026", "2099"], ids=["in-time", "clock-ahead"])
-async def test_a_location_that_is_unpublished_later_is_removed_evse_by_evse(world: Begin, year: str) -> None:
+async def test_a_location_that_is_unpublished_later_is_removed_evse_by_evse_check_28(world: Begin, year: str) -> None:
     """OCPI deletes no location: one that 2.1.1 may no longer show stays there with all its EVSEs REMOVED."""
     stage = await world(ACME, VOLT, backend=operator(NEW))
     await stage.backend.push_location(thing("location", NEW) | {"last_updated": f"{year}-03-02T09:00:00Z"})
@@ -160,21 +161,26 @@ async def test_an_operators_change_reaches_our_core_as_a_patch(world: Begin, cor
         await stage[name].push_location(owned(thing("location", version), party))
         said = changes[version] | {"last_updated": LATER}
         assert (await stage[name].patch_location("LOC-7", *deeper, changes=said)).http == 200
-        got = stage.backend.received[-1]
+        got = heard(stage.backend)[-1]
         assert (got.method, got.segments) == ("PATCH", ("NL", party, "LOC-7", *deeper))
         assert got.body == changes[core] | {"last_updated": LATER}
 
 
-async def test_a_status_without_last_updated_gets_one_on_its_way_up(world: Begin) -> None:
-    """2.1.1's own examples patch a status and nothing else; 2.2.1 requires last_updated, so the gateway adds it."""
+async def test_a_status_without_last_updated_gets_one_on_its_way_up_check_31_trap_34(world: Begin) -> None:
+    """2.1.1's own examples patch a status and nothing else; 2.2.1 requires last_updated, so the gateway adds it.
+
+    The EVSE's is its location's too, for whoever reads it again.
+    """
     stage = await world(EXA, backend=provider(NEW))
     await stage["exa"].push_location(thing("location", OLD))
     patch = await stage["exa"].patch_location("LOC-7", "LOC-7-A", changes={"status": "CHARGING"})
     assert patch.status_code == 1000
-    got = stage.backend.received[-1]
+    got = heard(stage.backend)[-1]
     assert (got.segments, got.body["status"]) == (("NL", "EXA", "LOC-7", "LOC-7-A"), "CHARGING")
     assert set(got.body) == {"status", "last_updated"}
     assert got.body["last_updated"] > thing("location", OLD)["last_updated"]
+    read = (await stage["exa"].get("locations", "NLD", "EXA", "LOC-7", side="RECEIVER")).data
+    assert (read["evses"][0]["status"], read["last_updated"]) == ("CHARGING", got.body["last_updated"])
 
 
 async def test_what_a_core_refuses_its_sender_reads(world: Begin) -> None:
@@ -200,7 +206,7 @@ async def test_a_core_that_lost_a_location_gets_the_whole_of_it(world: Begin, co
         stage.backend.objects["locations"].clear()
         change = {"status": "CHARGING", "last_updated": LATER}
         assert (await stage[name].patch_location("LOC-7", "LOC-7-A", changes=change)).status_code == 1000
-        assert [got.method for got in stage.backend.received[-2:]] == ["PATCH", "PUT"]
+        assert [got.method for got in heard(stage.backend)[-2:]] == ["PATCH", "PUT"]
         assert stage.backend.stored.with_id("locations", "LOC-7")["evses"][0]["status"] == "CHARGING"
 
 
@@ -226,8 +232,8 @@ async def test_a_location_that_cannot_be_read_goes_nowhere(world: Begin, broken:
     """What breaks the specification is refused with the place of the mistake; the core sees nothing of it."""
     stage = await world(EXA, TWO, backend=provider(NEW))
     for name, version in (("exa", OLD), ("two", NEW)):
-        before = len(stage.backend.received)
+        before = len(heard(stage.backend))
         answer = await stage[name].push_location(owned(thing("location", version), stage[name].party[1]) | broken)
         assert (answer.http, answer.status_code) == (200, 2001)
         assert answer.message.startswith("$.")
-        assert len(stage.backend.received) == before
+        assert len(heard(stage.backend)) == before

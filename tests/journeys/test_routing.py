@@ -14,6 +14,7 @@ from scenes import (
     VOLT,
     Begin,
     at_volt,
+    heard,
     operator,
     owned,
     plain,
@@ -46,20 +47,22 @@ async def test_routing_headers_of_what_is_owed(world: Begin, core: str) -> None:
 
 
 @EITHER_CORE
-async def test_routing_headers_are_swapped_on_the_answer(world: Begin, core: str) -> None:
+async def test_routing_headers_are_swapped_on_the_answer_trap_17(world: Begin, core: str) -> None:
     """Whom the core addressed answers the core; whom an eMSP addressed answers the eMSP."""
     stage = await world(ACME, VOLT, backend=operator(core))
     answer = await stage.backend.push_location(thing("location", core), to=("DE", "VLT"))
     assert route(answer) == (("DE", "VLT"), ("NL", "EXA"))
     answer = await stage["volt"].push_token(at_volt(thing("token", NEW)))
     assert route(answer) == (("NL", "EXA"), ("DE", "VLT"))
-    assert route(stage.backend.received[-1]) == (("DE", "VLT"), ("NL", "EXA"))
+    assert route(heard(stage.backend)[-1]) == (("DE", "VLT"), ("NL", "EXA"))
     assert route(await stage["acme"].push_token(thing("token", OLD))) == (NOBODY, NOBODY)
-    assert route(stage.backend.received[-1]) == (("DE", "ACM"), ("NL", "EXA"))
+    assert route(heard(stage.backend)[-1]) == (("DE", "ACM"), ("NL", "EXA"))
 
 
 @EITHER_CORE
-async def test_a_new_request_id_on_each_hop_and_the_correlation_id_kept(world: Begin, core: str) -> None:
+async def test_a_new_request_id_on_each_hop_and_the_correlation_id_kept_check_04_trap_21(
+    world: Begin, core: str
+) -> None:
     """The answer has the ids of its request; what is sent on keeps the correlation id and has its own request id."""
     ids: dict[str, str | None] = {"X-Request-ID": "hop-1", "X-Correlation-ID": "story-1"}
     stage = await world(ACME, VOLT, backend=operator(core))
@@ -70,27 +73,28 @@ async def test_a_new_request_id_on_each_hop_and_the_correlation_id_kept(world: B
     assert len({"hop-1", *(seen.headers["x-request-id"] for seen in got)}) == 3
 
     for name, token in (("acme", thing("token", OLD)), ("volt", at_volt(thing("token", NEW)))):
-        await stage[name].push_token(token, headers=ids)
-        seen = stage.backend.received[-1].headers
+        answer = await stage[name].push_token(token, headers=ids)
+        assert (answer.headers["x-request-id"], answer.headers["x-correlation-id"]) == ("hop-1", "story-1")
+        seen = heard(stage.backend)[-1].headers
         assert seen["x-correlation-id"] == "story-1"
         assert seen["x-request-id"] != "hop-1"
 
 
-async def test_a_message_without_ids_gets_some(world: Begin) -> None:
+async def test_a_message_without_ids_gets_some_check_05(world: Begin) -> None:
     """2.1.1 has no message ids: what it sends gets both, and they come back on the answer."""
     stage = await world(ACME, backend=operator(NEW))
     answer = await stage["acme"].push_token(thing("token", OLD))
-    seen = stage.backend.received[-1].headers
+    seen = heard(stage.backend)[-1].headers
     assert answer.headers["x-correlation-id"] == seen["x-correlation-id"]
     assert answer.headers["x-request-id"] != seen["x-request-id"]
 
 
-async def test_estonia_is_not_spain(world: Begin) -> None:
+async def test_estonia_is_not_spain_trap_03(world: Begin) -> None:
     """A 2.1.1 peer that writes EST is the party of EE, on its way up and on the way back."""
     acme = evolve(ACME, country="EST")
     stage = await world(acme, VOLT, backend=operator(NEW))
     await stage["acme"].push_token(thing("token", OLD))
-    got = stage.backend.received[-1]
+    got = heard(stage.backend)[-1]
     assert (got.segments[0], got.body["country_code"], route(got)[0]) == ("EE", "EE", ("EE", "ACM"))
     assert (await stage.backend.push_location(thing("location", NEW), to=("ES", "ACM"))).status_code == 4001
     assert (await stage.backend.push_location(thing("location", NEW), to=("EE", "ACM"))).status_code == 1000
@@ -137,7 +141,7 @@ async def test_an_unknown_receiver_is_4001(world: Begin, to: tuple[str, str]) ->
     assert (await stage.backend.patch_location("LOC-7", changes={"last_updated": "2026-04-01T00:00:00Z"})).http == 404
 
 
-async def test_an_unknown_receiver_on_2_1_1_has_no_code_of_its_own(world: Begin) -> None:
+async def test_an_unknown_receiver_on_2_1_1_has_no_code_of_its_own_trap_24(world: Begin) -> None:
     """2.1.1 has no 4001: its core reads 2000, and the number in the message."""
     stage = await world(ACME, VOLT, backend=operator(OLD))
     answer = await stage.backend.push_tariff(thing("tariff", OLD), to=("DE", "XXX"))
@@ -148,10 +152,10 @@ async def test_an_unknown_receiver_on_2_1_1_has_no_code_of_its_own(world: Begin)
 async def test_partners_reach_our_parties_and_nobody_else(world: Begin) -> None:
     """The gateway is no hub between partners: an eMSP that addresses an operator that isn't ours reads 4001."""
     stage = await world(ACME, VOLT, backend=operator(NEW))
-    before = len(stage.backend.received)
+    before = len(heard(stage.backend))
     answer = await stage["volt"].push_token(at_volt(thing("token", NEW)), to=("DE", "ACM"))
     assert (answer.http, answer.status_code) == (200, 4001)
-    assert len(stage.backend.received) == before
+    assert len(heard(stage.backend)) == before
 
 
 @pytest.mark.parametrize("verb", ["sessions", "cdrs"])
@@ -164,24 +168,29 @@ async def test_what_is_one_drivers_is_not_broadcast(world: Begin, verb: str) -> 
 
 
 @pytest.mark.parametrize(("field", "other"), [("id", "LOC-8"), ("country_code", "BE"), ("party_id", "OTH")])
-async def test_a_body_that_contradicts_its_url_is_refused(world: Begin, field: str, other: str) -> None:
+async def test_a_body_that_contradicts_its_url_is_refused_check_07(world: Begin, field: str, other: str) -> None:
     """URL and body must name the same object of the same owner."""
     stage = await world(ACME, VOLT, backend=operator(NEW))
     body = thing("location", NEW) | {field: other}
     answer = await stage.backend.put("locations", "NL", "EXA", "LOC-7", body=body)
     assert (answer.http, answer.status_code) == (200, 2001)
     assert answer.message.startswith(f"$.{field}")
+    await settled(stage)
+    for name in ("acme", "volt"):
+        assert stage[name].objects["locations"] == {}
+    change = {"last_updated": "2026-04-01T00:00:00Z"}
+    assert (await stage.backend.patch("locations", "NL", "EXA", "LOC-7", body=change)).http == 404
 
 
-async def test_somebody_elses_object_is_404(world: Begin) -> None:
+async def test_somebody_elses_object_is_404_check_08(world: Begin) -> None:
     """Nobody may write under another party's name: to them there is no such place."""
     stage = await world(EXA, TWO, backend=provider(NEW))
-    before = len(stage.backend.received)
+    before = len(heard(stage.backend))
     assert (await stage["exa"].put("locations", "NLD", "TWO", "LOC-7", body=thing("location", OLD))).http == 404
     assert (await stage["two"].put("locations", "NL", "EXA", "LOC-7", body=thing("location", NEW))).http == 404
     stolen = thing("cdr", NEW)
     assert (await stage["two"].push_cdr(stolen)).status_code == 2001
-    assert len(stage.backend.received) == before
+    assert len(heard(stage.backend)) == before
 
 
 async def test_a_sender_that_is_not_the_caller_is_refused(world: Begin) -> None:
@@ -195,7 +204,7 @@ async def test_a_sender_that_is_not_the_caller_is_refused(world: Begin) -> None:
     assert stage.backend.objects["locations"] == {}
 
 
-async def test_ids_compare_without_case_and_keep_their_spelling(world: Begin) -> None:
+async def test_ids_compare_without_case_and_keep_their_spelling_trap_55(world: Begin) -> None:
     """An id in other letters is the same object; partners see it as its owner spelled it first."""
     stage = await world(ACME, VOLT, backend=operator(NEW))
     await stage.backend.push_location(thing("location", NEW))
@@ -212,7 +221,7 @@ async def test_nothing_goes_on_untranslated(world: Begin, core: str) -> None:
     stage = await world(TWO, backend=provider(core))
     tariff = owned(plain(thing("tariff", NEW)), "TWO")
     tariff["elements"] = [{**tariff["elements"][1], "restrictions": {"min_current": 6}}]
-    before = len(stage.backend.received)
+    before = len(heard(stage.backend))
     answer = await stage["two"].push_tariff(tariff)
     if core == NEW:
         assert answer.http == 201
@@ -220,10 +229,10 @@ async def test_nothing_goes_on_untranslated(world: Begin, core: str) -> None:
     assert answer.http == 200
     assert 2000 <= (answer.status_code or 0) < 3000
     assert "current" in answer.message
-    assert len(stage.backend.received) == before
+    assert len(heard(stage.backend)) == before
 
 
-async def test_a_card_number_of_two_emsps_reaches_the_one_that_the_session_names(world: Begin) -> None:
+async def test_a_card_number_of_two_emsps_reaches_the_one_that_the_session_names_trap_56(world: Begin) -> None:
     """Two eMSPs have announced the same uid; a session and a CDR go to the one whose token they carry alone."""
     stage = await world(ACME, VOLT)
     await stage["acme"].push_token(thing("token", OLD))

@@ -14,6 +14,7 @@ from scenes import (
     Begin,
     Json,
     at_volt,
+    heard,
     operator,
     owned,
     provider,
@@ -46,7 +47,7 @@ async def charging(world: Begin, core: str) -> World:
 
 @EITHER_CORE
 @pytest.mark.parametrize("addressed", [False, True], ids=["by-content", "addressed"])
-async def test_our_session_reaches_the_emsp_of_its_driver(world: Begin, core: str, addressed: bool) -> None:
+async def test_our_session_reaches_the_emsp_of_its_driver_check_41(world: Begin, core: str, addressed: bool) -> None:
     """A session goes to the eMSP that announced its token, or to the one that is addressed, and to nobody else."""
     stage = await charging(world, core)
     for name, version, session in (
@@ -63,16 +64,15 @@ async def test_our_session_reaches_the_emsp_of_its_driver(world: Begin, core: st
 
 
 @EITHER_CORE
-async def test_charging_periods_are_all_of_them_or_the_new_ones(world: Begin, core: str) -> None:
-    """A 2.1.1 PATCH carries all charging periods, a 2.2.1 PATCH those that are new, whoever sent what."""
+async def test_charging_periods_are_all_of_them_or_the_new_ones_check_44_trap_34(world: Begin, core: str) -> None:
+    """A 2.1.1 PATCH carries all five charging periods, a 2.2.1 PATCH the two that are new, whoever sent what."""
     stage = await charging(world, core)
-    first, second = "2026-03-03T08:00:00Z", "2026-03-03T08:30:00Z"
-    running = {"kwh": 2.5, "status": "ACTIVE", "charging_periods": [period(first, 2.5, core)]}
-    update = {
-        "kwh": 7.0,
-        "charging_periods": [*([period(first, 2.5, core)] if core == OLD else []), period(second, 4.5, core)],
-        "last_updated": AFTERWARDS,
-    }
+
+    def periods(version: str) -> list[Json]:
+        return [period(f"2026-03-03T08:{minute:02}:00Z", 1.5, version) for minute in (0, 10, 20, 30, 40)]
+
+    running = {"kwh": 4.5, "status": "ACTIVE", "charging_periods": periods(core)[:3]}
+    update = {"kwh": 7.5, "charging_periods": periods(core)[0 if core == OLD else 3 :], "last_updated": AFTERWARDS}
     for name, session in (("acme", thing("session", core)), ("volt", at_volt(thing("session", core)))):
         session = without(session, "end_date_time", "end_datetime", "total_cost") | running | {"id": f"S-{name}"}
         assert (await stage.backend.push_session(session)).ok
@@ -80,13 +80,12 @@ async def test_charging_periods_are_all_of_them_or_the_new_ones(world: Begin, co
         await settled(stage)
         assert (await stage.backend.patch_session(f"S-{name}", update)).status_code == 1000
     got = await stage["acme"].wait_for("PATCH", "sessions")
-    assert got.body == update | {"charging_periods": [period(first, 2.5, OLD), period(second, 4.5, OLD)]}
+    assert got.body == update | {"charging_periods": periods(OLD)}
     got = await stage["volt"].wait_for("PATCH", "sessions")
-    added = period(second, 4.5, core)
-    assert got.body == update | {"charging_periods": [added]}
+    assert got.body == update | {"charging_periods": periods(core)[3:]}
 
 
-async def test_a_session_waits_for_its_location(world: Begin) -> None:
+async def test_a_session_waits_for_its_location_trap_33(world: Begin) -> None:
     """A 2.1.1 session embeds its location: until that is known the session waits, and then it arrives at once."""
     stage = await world(ACME, VOLT, backend=operator(NEW))
     assert (await stage.backend.push_session(thing("session", NEW), to=("DE", "ACM"))).http == 201
@@ -124,8 +123,11 @@ async def test_a_session_of_nobodys_token_is_refused(world: Begin) -> None:
 
 
 @EITHER_CORE
-async def test_sessions_of_operators_reach_our_core(world: Begin, core: str) -> None:
-    """An operator's session is at the core, with the token that it is about, by the time the operator reads 1000."""
+async def test_sessions_of_operators_reach_our_core_check_43_trap_32(world: Begin, core: str) -> None:
+    """An operator's session is at the core, with the token that it is about, by the time the operator reads 1000.
+
+    The location inside it shows one EVSE of two, and isn't taken for the location: the other can be patched still.
+    """
     stage = await world(EXA, TWO, backend=provider(core))
     await stage.backend.push_token(thing("token", core))
     for name, version in (("exa", OLD), ("two", NEW)):
@@ -134,6 +136,13 @@ async def test_sessions_of_operators_reach_our_core(world: Begin, core: str) -> 
         assert (await stage[name].push_session(owned(thing("session", version), party))).http == 201
         stored = stage.backend.objects["sessions"][f"NL/{party}/S-1001"]
         assert stored == owned(thing("session", version, core), party)
+        change = {"status": "BLOCKED", "last_updated": AFTERWARDS}
+        assert (await stage[name].patch_location("LOC-7", "LOC-7-B", changes=change)).status_code == 1000
+        place = stage.backend.objects["locations"][f"NL/{party}/LOC-7"]
+        assert [(evse["uid"], evse["status"]) for evse in place["evses"]] == [
+            ("LOC-7-A", "AVAILABLE"),
+            ("LOC-7-B", "BLOCKED"),
+        ]
 
 
 @EITHER_CORE
@@ -150,7 +159,7 @@ async def test_an_operators_charging_periods_reach_our_core_as_its_version_has_t
         new = [*([period(first, 2.5, OLD)] if version == OLD else []), period(second, 4.5, version)]
         update = {"kwh": 7.0, "charging_periods": new, "last_updated": AFTERWARDS}
         assert (await stage[name].patch_session("S-1001", update)).status_code == 1000
-        got = stage.backend.received[-1]
+        got = heard(stage.backend)[-1]
         assert (got.method, got.module) == ("PATCH", "sessions")
         stored = stage.backend.objects["sessions"][f"NL/{party}/S-1001"]
         assert [p["start_date_time"] for p in stored["charging_periods"]] == [first, second]
@@ -161,11 +170,11 @@ async def test_an_operators_charging_periods_reach_our_core_as_its_version_has_t
 async def test_the_patch_of_a_session_nobody_knows_is_404(world: Begin, core: str) -> None:
     """Nothing to merge it into: the operator is told, and sends the whole session."""
     stage = await world(EXA, TWO, backend=provider(core))
-    before = len(stage.backend.received)
+    before = len(heard(stage.backend))
     for peer in (stage["exa"], stage["two"]):
         body = {"kwh": 1.0, "last_updated": AFTERWARDS}
         assert (await peer.patch("sessions", *peer.party, "S-9", body=body)).http == 404
-    assert len(stage.backend.received) == before
+    assert len(heard(stage.backend)) == before
 
 
 async def test_a_patch_tells_what_is_lost_of_the_patch(world: Begin) -> None:

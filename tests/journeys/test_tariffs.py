@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from scenes import ACME, EITHER_CORE, EXA, NEW, OLD, TWO, VOLT, Begin, operator, owned, provider, settled, thing
+from scenes import ACME, EITHER_CORE, EXA, NEW, OLD, TWO, VOLT, Begin, heard, operator, owned, provider, settled, thing
 
 LATER = "2026-02-03T12:00:00Z"
 LATEST = "2026-02-04T12:00:00Z"
 
 
 @EITHER_CORE
-async def test_our_tariff_comes_and_goes_at_emsps_of_both_versions(world: Begin, core: str) -> None:
+async def test_our_tariff_comes_and_goes_at_emsps_of_both_versions_check_39(world: Begin, core: str) -> None:
     """A tariff with everything in it arrives at every eMSP in its own version; its DELETE takes it away again."""
     stage = await world(ACME, VOLT, backend=operator(core))
     assert (await stage.backend.push_tariff(thing("tariff", core))).http == 201
@@ -33,7 +33,7 @@ async def test_a_tariff_that_is_not_there_cannot_be_deleted(world: Begin, core: 
     assert not [got for name in ("acme", "volt") for got in stage[name].received if got.module == "tariffs"]
 
 
-async def test_a_patched_tariff_is_put_where_tariffs_have_no_patch(world: Begin) -> None:
+async def test_a_patched_tariff_is_put_where_tariffs_have_no_patch_trap_35(world: Begin) -> None:
     """Only 2.1.1 has a PATCH of tariffs: its eMSPs get the PATCH, those on 2.2.1 the whole tariff."""
     stage = await world(ACME, VOLT, backend=operator(OLD))
     tariff = thing("tariff", OLD)
@@ -140,13 +140,21 @@ async def test_tariffs_of_operators_come_to_our_core_and_go(world: Begin, core: 
 
 
 @EITHER_CORE
-async def test_an_operators_tariff_patch_reaches_our_core(world: Begin, core: str) -> None:
-    """A 2.1.1 operator's PATCH of a tariff is a PUT of the whole for a core on 2.2.1, a PATCH for one on 2.1.1."""
-    stage = await world(EXA, backend=provider(core))
+async def test_an_operators_tariff_patch_reaches_our_core_check_36_trap_35(world: Begin, core: str) -> None:
+    """A 2.1.1 operator's PATCH of a tariff is a PUT of the whole for a core on 2.2.1, a PATCH for one on 2.1.1.
+
+    On our own 2.2.1 endpoint it is 405.
+    """
+    stage = await world(EXA, TWO, backend=provider(core))
     await stage["exa"].push_tariff(thing("tariff", OLD))
     assert (await stage["exa"].patch("tariffs", "NLD", "EXA", "T-DAY", body={"currency": "SEK"})).status_code == 1000
-    got = stage.backend.received[-1]
+    got = heard(stage.backend)[-1]
     assert got.method == ("PATCH" if core == OLD else "PUT")
     stored = stage.backend.stored.with_id("tariffs", "T-DAY")
     assert stored == thing("tariff", OLD, core) | {"currency": "SEK", "last_updated": stored["last_updated"]}
     assert stored["last_updated"] > thing("tariff", OLD)["last_updated"]
+
+    await stage["two"].push_tariff(owned(thing("tariff", NEW), "TWO"))
+    refused = await stage["two"].patch("tariffs", "NL", "TWO", "T-DAY", body={"currency": "SEK", "last_updated": LATER})
+    assert refused.http == 405
+    assert "PATCH" not in refused.headers["allow"]

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from scenes import ACME, EITHER_CORE, EXA, NEW, OLD, TWO, VOLT, Begin, at_volt, operator, provider, settled, thing
+from scenes import (
+    ACME,
+    EITHER_CORE,
+    EXA,
+    NEW,
+    OLD,
+    TWO,
+    VOLT,
+    Begin,
+    at_volt,
+    heard,
+    operator,
+    provider,
+    settled,
+    thing,
+)
 
 LATER = "2026-01-20T09:30:00Z"
 
 
 @EITHER_CORE
-async def test_tokens_of_emsps_reach_our_core_before_they_are_acknowledged(world: Begin, core: str) -> None:
+async def test_tokens_of_emsps_reach_our_core_before_they_are_acknowledged_check_55(world: Begin, core: str) -> None:
     """An eMSP's token is at the core, in the core's version and under its owner, when the eMSP reads 1000."""
     stage = await world(ACME, VOLT, backend=operator(core))
     assert (await stage["acme"].push_token(thing("token", OLD))).http == 201
-    got = stage.backend.received[-1]
+    got = heard(stage.backend)[-1]
     assert (got.method, got.segments) == ("PUT", ("DE", "ACM", "04A1B2C3D4E5F6"))
+    assert got.query == ({"type": "RFID"} if core == NEW else {})
     assert got.body == thing("token", OLD, core)
     assert (await stage["volt"].push_token(at_volt(thing("token", NEW)))).http == 201
-    got = stage.backend.received[-1]
+    got = heard(stage.backend)[-1]
     assert (got.method, got.segments) == ("PUT", ("DE", "VLT", "04F017BEEF"))
     assert got.body == at_volt(thing("token", NEW, core))
 
@@ -30,7 +46,7 @@ async def test_a_token_is_blocked_by_a_patch(world: Begin, core: str) -> None:
     await stage["volt"].push_token(at_volt(thing("token", NEW)))
     for name, uid in (("acme", "04A1B2C3D4E5F6"), ("volt", "04F017BEEF")):
         assert (await stage[name].patch_token(uid, blocked)).status_code == 1000
-        got = stage.backend.received[-1]
+        got = heard(stage.backend)[-1]
         assert (got.method, got.segments[2], got.body) == ("PATCH", uid, blocked)
         assert stage.backend.stored.with_id("tokens", uid)["valid"] is False
 
@@ -41,7 +57,7 @@ async def test_a_2_1_1_patch_without_last_updated_gets_one(world: Begin) -> None
     await stage["acme"].push_token(thing("token", OLD))
     body = {"valid": False}
     assert (await stage["acme"].patch("tokens", "DEU", "ACM", "04A1B2C3D4E5F6", body=body)).status_code == 1000
-    got = stage.backend.received[-1].body
+    got = heard(stage.backend)[-1].body
     assert (set(got), got["valid"]) == ({"valid", "last_updated"}, False)
     assert got["last_updated"] > thing("token", OLD)["last_updated"]
 
@@ -50,11 +66,11 @@ async def test_a_2_1_1_patch_without_last_updated_gets_one(world: Begin) -> None
 async def test_the_patch_of_a_token_nobody_knows_is_404(world: Begin, core: str) -> None:
     """Nothing to merge it into: the eMSP is told, and sends the whole token."""
     stage = await world(ACME, VOLT, backend=operator(core))
-    before = len(stage.backend.received)
+    before = len(heard(stage.backend))
     for peer in (stage["acme"], stage["volt"]):
         body = {"valid": False, "last_updated": LATER}
         assert (await peer.patch("tokens", *peer.party, "04NOBODY", body=body)).http == 404
-    assert len(stage.backend.received) == before
+    assert len(heard(stage.backend)) == before
 
 
 # From an eMSP's core --------------------------------------------------------------------------------------------------
@@ -86,8 +102,8 @@ async def test_a_token_for_one_operator_reaches_that_one_alone(world: Begin) -> 
     assert stage["exa"].objects["tokens"] == {}
 
 
-async def test_an_app_user_is_other_to_2_1_1_and_stays_one_when_it_comes_back(world: Begin) -> None:
-    """2.1.1 knows RFID and OTHER only; a session of that contract still names the token as the core does."""
+async def test_an_app_user_is_other_to_2_1_1_and_stays_one_when_it_comes_back_check_56(world: Begin) -> None:
+    """2.1.1 knows RFID and OTHER only; sessions and questions about that token still name it as the core does."""
     stage = await world(EXA, TWO, backend=provider(NEW))
     token = thing("token", NEW) | {"type": "APP_USER"}
     assert (await stage.backend.push_token(token)).ok
@@ -97,3 +113,5 @@ async def test_an_app_user_is_other_to_2_1_1_and_stays_one_when_it_comes_back(wo
     await stage["exa"].push_location(thing("location", OLD))
     assert (await stage["exa"].push_session(thing("session", OLD))).ok
     assert stage.backend.stored.with_id("sessions", "S-1001")["cdr_token"]["type"] == "APP_USER"
+    assert (await stage["exa"].authorize(token["uid"], "OTHER")).data["allowed"] == "ALLOWED"
+    assert heard(stage.backend)[-1].query == {"type": "APP_USER"}

@@ -545,7 +545,7 @@ async def test_a_kept_connection_that_is_gone_is_replaced_once(method: str, hear
         ("https://a.example", ("A-Z_0.9~", "..%2f", "%2e%2e"), "https://a.example/A-Z_0.9~/..%252f/%252e%252e"),
     ],
 )
-def test_ids_become_one_segment_each(endpoint: str, segments: tuple[str, ...], url: str) -> None:
+def test_ids_become_one_segment_each_trap_61(endpoint: str, segments: tuple[str, ...], url: str) -> None:
     """Whatever an id holds, it stays one segment behind the endpoint, and the endpoint's query stays at the end."""
     assert join(endpoint, *segments) == url
 

@@ -75,7 +75,7 @@ OTHERS = [
 
 
 @pytest.mark.parametrize(("name", "module", "victim"), OTHERS)
-async def test_the_url_of_somebody_else_is_404(world: World, name: str, module: str, victim: str) -> None:
+async def test_the_url_of_somebody_else_is_404_check_08(world: World, name: str, module: str, victim: str) -> None:
     """Every method, before the body is looked at: as if it weren't there. Spec: transport_and_format, Errors."""
     peer = world[name]
     async with untouched(world):
@@ -98,7 +98,7 @@ async def test_the_owner_in_the_body_is_the_one_in_the_url(world: World, module:
 
 
 @pytest.mark.parametrize(("name", "module"), [(name, module) for module, names in MODULES.items() for name in names])
-async def test_the_id_in_the_body_is_the_one_in_the_url(world: World, name: str, module: str) -> None:
+async def test_the_id_in_the_body_is_the_one_in_the_url_check_07(world: World, name: str, module: str) -> None:
     """2001 with the field."""
     peer = world[name]
     field = "uid" if module == "tokens" else "id"
@@ -188,7 +188,7 @@ async def test_an_unknown_receiver_of_a_2_1_1_backend_is_2000(tmp_path: Path, to
 OWN = {"country_code": "NL", "party_id": "OWN"}
 
 
-async def test_routing_headers_on_configuration_modules_are_ignored(world: World) -> None:
+async def test_routing_headers_on_configuration_modules_are_ignored_trap_16(world: World) -> None:
     """Whatever they say. Spec: 2.2.1 transport_and_format, Message Routing Headers."""
     volt = world["volt"]
     for path in ("/ocpi/versions", "/ocpi/2.2.1", "/ocpi/2.2.1/credentials"):
@@ -253,7 +253,7 @@ async def test_a_method_that_isnt_there_is_405(world: World, name: str, method: 
     """With those that are, and an envelope (but for HEAD, which has no body)."""
     peer = world[name]
     async with untouched(world):
-        for module, allowed in (("locations", "PUT, PATCH"), ("sessions", "PUT, PATCH")):
+        for module, allowed in (("locations", "GET, PUT, PATCH"), ("sessions", "GET, PUT, PATCH")):
             answer = await push(peer, module, sample(peer, module), method=method)
             assert (answer.http, answer.headers["allow"]) == (405, allowed)
             assert answer.status_code == (None if method == "HEAD" else 2000)

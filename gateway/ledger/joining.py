@@ -1,0 +1,158 @@
+"""What a link is owed for what it is, rather than for what was said: everything that it may see.
+
+A link that joins has nothing, so it is owed all that goes to everybody; so is one that left and came back. One that
+changed its version, its selection or its switches is owed a look at all that it has and may have: what is the same
+costs no request. It gets it at its own rate, like everything that is owed, and a complete crawl of its own settles it.
+CDRs are never owed because of any of this: only because they were pushed.
+
+What a link looked like when this was last worked out is a fact in the store, so that a restart owes nobody anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+import attrs
+import structlog
+from attrs import frozen
+
+from gateway.directory import Directory, Link
+from gateway.model.message import Message, Ref, Trace
+from gateway.model.modules import MODULES, Module, Side, Verb
+from gateway.model.names import Name
+from gateway.model.party import Party, Role
+from gateway.ports import News, Owed, Seen
+from gateway.routing import About, Broadcast, route
+from gateway.showing import Showing
+
+log = structlog.get_logger()
+
+_VIEW: Final = "view"
+_PAGE: Final = 500
+_KEPT: Final = (Module.LOCATIONS, Module.TARIFFS, Module.SESSIONS, Module.TOKENS)
+
+
+class Store(Owed, Seen, News, Protocol):
+    """What is needed of the store."""
+
+    async def forget_sent(self, link: str) -> None:
+        """Nobody knows any more what this receiver has."""
+
+
+@frozen
+class Joining:
+    """Works out what links are owed for what they are."""
+
+    store: Store
+    showing: Showing
+
+    async def look(self, link: Link, directory: Directory, since: int) -> int:
+        """Whatever a registered link is owed because it is new or has changed. How many objects.
+
+        Args:
+            since: when it was registered, in milliseconds since 1970: another time is another registration.
+
+        Raises:
+            NotDurable: the store is away; nothing is noted, so that the next look does it again.
+        """
+        if not link.registered:
+            return 0
+        view = f"{since}:{_looks(link)}".encode()
+        before = (await self.store.facts(link.id)).get(_VIEW)
+        if before == view:
+            return 0
+        new = before is None or not before.startswith(f"{since}:".encode())
+        if new:
+            await self.store.forget_sent(link.id)
+        owed = await self._owe(link, directory)
+        await self.store.set_fact(link.id, _VIEW, view)
+        log.info("partner.catches_up", partner=link.id, objects=owed, why="registered" if new else "changed")
+        return owed
+
+    async def _owe(self, link: Link, directory: Directory) -> int:
+        owed: dict[Name, None] = {}  # in the order in which its lists have them
+        if link.backend:
+            for owner in await self.store.owners():
+                owed |= await self._all(owner, Module.HUB_CLIENT_INFO)
+        else:
+            for owner, module in _goes_out(link):
+                names = await self._all(owner, module)
+                everything = self._hears_everything(link, owner, module, directory)
+                owed |= names if everything else {name: None for name in names if _named(link, name)}
+            for module in _KEPT:
+                owed |= await self._seen(link, module)
+        await self.showing.look(link, list(owed))  # it may list at once what it gets at its rate
+        await self.store.owe_all(link.id, owed)
+        return len(owed)
+
+    async def _all(self, owner: Party, module: Module) -> dict[Name, None]:
+        found: dict[Name, None] = {}
+        after = 0
+        while page := await self.store.names(owner, module, after, _PAGE):
+            found |= {name: None for _, name in page}
+            after = page[-1][0]
+        return found
+
+    async def _seen(self, link: Link, module: Module) -> dict[Name, None]:
+        found: dict[Name, None] = {}
+        after: str | None = None
+        while True:
+            names, _, after = await self.store.seen_page(link.id, module, after=after, limit=_PAGE)
+            found |= dict.fromkeys(names)
+            if after is None:
+                return found
+
+    @staticmethod
+    def _hears_everything(link: Link, owner: Party, module: Module, directory: Directory) -> bool:
+        """Whether what this owner says to everybody goes to this link: as the router has it."""
+        source = directory.backend_of(owner, supply=MODULES[module].owner is Role.CPO)
+        if source is None:
+            return False
+        message = Message(
+            module=module, verb=Verb.PUT, side=Side.RECEIVER, sender=owner, receiver=None, ref=Ref(owner=owner),
+            trace=Trace(request_id="", correlation_id=""),
+        )  # fmt: skip
+        plan = route(message, source, directory, None, About(at=datetime.now(UTC)))
+        return isinstance(plan, Broadcast) and any(target.link == link.id for target in plan.targets)
+
+
+def _goes_out(link: Link) -> Iterator[tuple[Party, Module]]:
+    """The owners among us on this link, with the modules that go to everybody."""
+    for module, facts in MODULES.items():
+        if facts.broadcast and link.pushes(module):
+            for seat in link.dialect.ours:
+                yield seat.party, module
+
+
+def _named(link: Link, name: Name) -> bool:
+    return link.tried_out and link.hears(name.module, name.id)
+
+
+def _looks(link: Link) -> str:
+    """A digest of all that decides what a link sees, and how; the same in every process."""
+    dialect = link.dialect
+    parts = (
+        dialect.version, dialect.ours, dialect.theirs, dialect.alpha_3, dialect.policy,
+        link.share, link.pilot, link.stage, dict(link.uses), frozenset(dialect.endpoints),
+    )  # fmt: skip
+    return hashlib.blake2b(repr(_settled(parts)).encode(), digest_size=12).hexdigest()
+
+
+def _settled(value: Any) -> Any:
+    """A value whose ``repr`` doesn't hang on the order in which a process keeps its sets."""
+    match value:
+        case str():
+            return str(value)
+        case frozenset() | set():
+            return sorted(map(_settled, value), key=repr)
+        case Mapping():
+            return sorted(((_settled(key), _settled(item)) for key, item in value.items()), key=repr)
+        case tuple() | list():
+            return [_settled(item) for item in value]
+        case _ if attrs.has(type(value)):
+            return [_settled(getattr(value, field.name)) for field in attrs.fields(type(value))]
+        case _:
+            return value

@@ -1,0 +1,461 @@
+"""Who is there: HubClientInfo, told to the backends, learned from hubs and from what the traffic shows.
+
+To a backend we are a hub, and a hub says who can be reached through it. Three things are known of that: whether a
+partner is registered, suspended or paused (our own doing), whether its platform answers (what calls to it show, and,
+where there are none, a look at its versions endpoint), and what hubs say of the parties behind them. Together they make
+one status for each party and role. It is an object like any other: said when it changes, owed to the backends, listed
+from what they have seen.
+
+A platform counts as offline after three calls in a row that didn't reach it, and as connected with the first that does,
+or as soon as it calls us. One that is silent for five minutes is looked at, one that is offline every half minute, by
+one replica at a time. Live exchanges with a bilateral partner are tried whatever is believed of it; of parties behind
+a hub, the hub's word is taken (``Directory.status``).
+
+Spec: 2.2.1 ``mod_hub_client_info`` (Status of a connection, Still alive check, ClientInfo object).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+import msgspec
+import structlog
+from attrs import frozen
+from prometheus_client import Gauge
+
+from gateway.directory import Clients, Directory, Link
+from gateway.exchange import Exchange, crossing, hop
+from gateway.model.document import Document
+from gateway.model.errors import GatewayError, InvalidObject, NotConnected, NotDurable, NotFound, ReceiverTimeout
+from gateway.model.facts import Withheld
+from gateway.model.hub_client_info import ConnectionStatus
+from gateway.model.message import Answer, HttpRequest, Message, Query, Ref, Trace
+from gateway.model.modules import Kind, Module, Side, Verb
+from gateway.model.names import Name, Said
+from gateway.model.party import Party, Role, is_supply
+from gateway.ports import Codec, News, Objects, Seen, Wire
+
+log = structlog.get_logger()
+
+REACHABLE: Final = Gauge(
+    "ocpi_gateway_partner_reachable", "Whether a link's platform answered when it was called last.", ("partner",)
+)
+
+FAILURES: Final = 3
+"""Calls in a row that didn't reach a platform, after which it counts as offline."""
+
+SILENT_S: Final = 300.0
+"""Seconds without a word after which a platform is looked at. Spec: 2.2.1 ``mod_hub_client_info``: about 5 minutes."""
+
+OFFLINE_S: Final = 30.0
+"""Seconds between two looks at a platform that is offline."""
+
+_LOOK_S: Final = 5.0
+_REVIEW_S: Final = 5.0
+_PULL_S: Final = 3600.0
+_PAGES: Final = 1000
+_OFFLINE: Final = "offline"
+
+# Of several ways to a party the best one counts.
+_BEST: Final = (
+    ConnectionStatus.CONNECTED,
+    ConnectionStatus.OFFLINE,
+    ConnectionStatus.SUSPENDED,
+    ConnectionStatus.PLANNED,
+)
+
+
+class Owing(Protocol):
+    """The ledger, as it is seen from here."""
+
+    async def owed(self, name: Name) -> None:
+        """Something was said and is noted as owed."""
+
+    def wake(self, link: str) -> None:
+        """Look at what this link is owed, now."""
+
+
+class Known(Protocol):
+    """The directory's holder, as it is seen from here."""
+
+    @property
+    def directory(self) -> Directory:
+        """The current one."""
+
+    def know(self, clients: Clients) -> None:
+        """What hubs say of parties, from now on."""
+
+    def ever_registered(self, link: str) -> bool:
+        """Whether credentials were exchanged with this link, now or before."""
+
+    def versions_url(self, link: str) -> str:
+        """Their versions endpoint; empty while it isn't known."""
+
+
+class Store(Objects, Seen, News, Protocol):
+    """What is needed of the store."""
+
+    async def claim(self, id: str, value: bytes, ttl: float) -> bytes | None:
+        """Who is first has ``id`` and reads None."""
+
+
+class _Client(msgspec.Struct, frozen=True):
+    """What a hub said of a party in a role."""
+
+    party: str
+    role: Role
+    status: ConnectionStatus
+    last_updated: str
+
+
+_decode = msgspec.msgpack.Decoder(_Client).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+@frozen
+class _Body:
+    """A party in a role: what a ClientInfo is about."""
+
+    party: Party
+    role: Role
+
+    @property
+    def name(self) -> Name:
+        return Name(Module.HUB_CLIENT_INFO, self.party, self.role.value)
+
+
+class Presence:
+    """Knows who is there, and says so. ``work`` is what does it."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        exchange: Exchange,
+        wire: Wire,
+        codec: Codec,
+        ledger: Owing,
+        links: Known,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store = store
+        self._exchange = exchange
+        self._wire = wire
+        self._codec = codec
+        self._ledger = ledger
+        self._links = links
+        self._clock = clock
+        self._failures: dict[str, int] = defaultdict(int)
+        self._heard: dict[str, float] = {}
+        self._offline: dict[str, bool] = {}
+        self._noticed: dict[str, bool] = {}
+        self._changed = asyncio.Event()
+        self._pulled: dict[str, float] = {}
+
+    # What traffic shows -----------------------------------------------------------------------------------------------
+
+    def heard(self, link: str) -> None:
+        """Its platform answered, or called us."""
+        self._failures.pop(link, None)
+        self._heard[link] = asyncio.get_running_loop().time()
+        REACHABLE.labels(link).set(1)
+        if self._offline.get(link):
+            self._notice(link, offline=False)
+
+    def missed(self, link: str, error: GatewayError) -> None:
+        """A call didn't reach its platform, or wasn't answered in time."""
+        if not isinstance(error, NotConnected | ReceiverTimeout):
+            return
+        self._failures[link] += 1
+        if self._failures[link] >= FAILURES and not self._offline.get(link):
+            self._notice(link, offline=True)
+
+    def _notice(self, link: str, *, offline: bool) -> None:
+        REACHABLE.labels(link).set(not offline)
+        self._offline[link] = self._noticed[link] = offline
+        self._changed.set()
+
+    def look(self) -> None:
+        """Something changed of which only the directory knows: a registration, a pause, a file."""
+        self._changed.set()
+
+    # What hubs say ----------------------------------------------------------------------------------------------------
+
+    async def receive(self, message: Message, source: Link, directory: Directory) -> Answer:
+        """A hub's PUT or GET on our Receiver interface. Spec: 2.2.1 ``mod_hub_client_info``, Receiver interface.
+
+        Raises:
+            NotFound: the caller is no hub, the party isn't behind it, or (GET) it never told of it.
+            InvalidObject: the object breaks the specification, or isn't the party of the URL.
+            NotDurable: the store is away.
+        """
+        party = message.ref.owner
+        if source.hub is None or party is None or not source.dialect.speaks_for(party):
+            raise NotFound("HubClientInfo is for hubs, about the parties behind them")
+        if message.verb is Verb.GET:
+            return Answer(status=1000, data=Document(Kind.CLIENT_INFO, await self._told_by(source, party)))
+        if message.body is None:
+            raise InvalidObject("$", "required")
+        known = await self._take(source, message, message.body.data, directory)
+        if _body(known).party != party:
+            raise InvalidObject("$.party_id", "is not the party in the URL")
+        await self._keep(source.id, [known])
+        return Answer(status=1000)
+
+    async def _told_by(self, source: Link, party: Party) -> dict[str, Any]:
+        for packed in (await self._store.clients(source.id)).values():
+            client = _decode(packed)
+            if client.party == str(party):
+                return _written(_body(client), client.status, client.last_updated)
+        raise NotFound("nothing is known of that party")
+
+    async def _take(self, source: Link, message: Message, wire: Any, directory: Directory) -> _Client:
+        adapter = self._exchange.adapter(source)
+        if isinstance(wire, dict) and wire.get("last_updated") is None:
+            wire = {**wire, "last_updated": self._now()}  # missing in the specification's own example
+        up, _ = await self._exchange.lookup.through(
+            lambda c: adapter.up(Kind.CLIENT_INFO, wire, c), crossing(message, source), directory
+        )
+        said = up.data
+        try:
+            party = Party.of(said["country_code"], said["party_id"])
+            return _Client(str(party), Role(said["role"]), ConnectionStatus(said["status"]), said["last_updated"])
+        except ValueError as error:
+            raise InvalidObject("$", str(error)) from None
+
+    async def _keep(self, link: str, clients: list[_Client]) -> None:
+        for client in clients:
+            await self._store.client_put(link, f"{client.party}:{client.role}", _encode(client))
+        await self._store.announce("clients", link)
+        self._changed.set()
+
+    async def pull(self, link: Link, directory: Directory) -> int:
+        """Read a hub's list. How many parties it has. Spec: 2.2.1 ``mod_hub_client_info``, Sender interface.
+
+        Raises:
+            NotConnected, ReceiverTimeout, ReceiverError, NotDurable: it couldn't be had; what was known stays.
+        """
+        message = Message(
+            module=Module.HUB_CLIENT_INFO,
+            verb=Verb.GET,
+            side=Side.SENDER,
+            sender=link.dialect.ours[0].party,
+            receiver=link.hub,
+            ref=Ref(),
+            query=Query(),
+            trace=Trace(request_id=str(uuid.uuid4()), correlation_id=str(uuid.uuid4())),
+        )
+        found: dict[str, _Client] = {}
+        async for item in self._listed(link, message):
+            try:
+                client = await self._take(link, message, item, directory)
+            except (InvalidObject, Withheld) as error:
+                log.warning("clients.skipped", partner=link.id, module=Module.HUB_CLIENT_INFO, reason=str(error))
+                continue
+            if link.dialect.speaks_for(_body(client).party):
+                found[f"{client.party}:{client.role}"] = client
+        for gone in (await self._store.clients(link.id)).keys() - found.keys():
+            await self._store.client_drop(link.id, gone)
+        await self._keep(link.id, list(found.values()))
+        return len(found)
+
+    async def _listed(self, link: Link, message: Message) -> AsyncIterator[Any]:
+        offset = 0
+        for _ in range(_PAGES):
+            asked = message.evolve(query=Query(offset=offset), trace=hop(message.trace))
+            answer = await self._exchange.ask(asked, link, link)
+            if not answer.good or not isinstance(answer.data, list):
+                raise NotConnected(f"its list can't be read: {answer.status} {answer.text or ''}".strip())
+            for item in answer.data:
+                yield item
+            offset += len(answer.data)
+            if answer.page is None or answer.page.next is None or not answer.data:
+                return
+
+    # Work -------------------------------------------------------------------------------------------------------------
+
+    def work(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        """What looks after everybody, each to be run until cancelled."""
+        return self._listen(), self._watch(), self._tell()
+
+    async def _listen(self) -> None:
+        async with aclosing(self._store.announcements(every=_REVIEW_S)) as announced:
+            async for news in announced:
+                if news is None or news[0] in ("clients", "registration", "pause"):
+                    self._changed.set()
+
+    async def _tell(self) -> None:
+        """Whenever something changed: put it together again, and say what is new."""
+        while True:
+            self._changed.clear()
+            try:
+                await self._share()
+                await self._learn()
+                await self._say()
+            except NotDurable:
+                await asyncio.sleep(1)
+                self._changed.set()
+            # At most a few times a second, however much is going on.
+            await asyncio.sleep(0.2)
+            await self._changed.wait()
+
+    async def _share(self) -> None:
+        """What this replica noticed goes to the others, and theirs comes here. Whoever noticed last is right."""
+        for link in self._links.directory.links:
+            stored = _OFFLINE in await self._store.facts(link)
+            noticed = self._noticed.pop(link, None)
+            if noticed is None or noticed == stored:
+                self._offline[link] = stored
+                REACHABLE.labels(link).set(not stored)
+                continue
+            await self._store.set_fact(link, _OFFLINE, self._now().encode() if noticed else None)
+            log.warning(
+                "partner.offline" if noticed else "partner.online", partner=link,
+                todo="what it is owed waits; it is looked at every half minute" if noticed else None,
+            )  # fmt: skip
+            await self._store.announce("clients", link)
+            if not noticed:
+                self._ledger.wake(link)
+
+    async def _learn(self) -> None:
+        """What hubs have said becomes part of the directory."""
+        known: dict[tuple[str, Party, Role], ConnectionStatus] = {}
+        for link in self._links.directory.partners:
+            if link.hub is None:
+                continue
+            for packed in (await self._store.clients(link.id)).values():
+                client = _decode(packed)
+                known[link.id, Party.parse(client.party), client.role] = client.status
+        if known != self._links.directory.known:
+            self._links.know(known)
+
+    async def _say(self) -> None:
+        directory = self._links.directory
+        backends = [link.id for link in directory.backends if link.pushes(Module.HUB_CLIENT_INFO)]
+        if not backends:
+            return
+        statuses = self.statuses(directory)
+        for backend in backends:
+            names, _, _ = await self._store.seen_page(backend, Module.HUB_CLIENT_INFO, limit=_PAGES)
+            for name in names:  # a party that nobody knows any more isn't forgotten: the specification has no DELETE
+                statuses.setdefault(_Body(name.owner, Role(name.id)), ConnectionStatus.SUSPENDED)
+        bodies = list(statuses)
+        for body, said in zip(bodies, await self._store.read_many([body.name for body in bodies]), strict=True):
+            if said is None or self._status_of(said) != statuses[body]:
+                await self._say_one(body, statuses[body], backends)
+
+    def _status_of(self, said: Said) -> str:
+        return str(self._codec.loads(said.canonical)["status"])
+
+    async def _say_one(self, body: _Body, status: ConnectionStatus, backends: list[str]) -> None:
+        value = self._codec.dumps(_written(body, status, self._now()))
+        await self._store.say(
+            body.name,
+            value,
+            value,
+            self._exchange.newest,
+            str(self._links.directory.hub),
+            None,
+            backends,
+            correlation=str(uuid.uuid4()),
+        )
+        await self._ledger.owed(body.name)
+
+    def statuses(self, directory: Directory) -> dict[_Body, ConnectionStatus]:
+        """The status of every party that can be, or could be, reached through a partner's link."""
+        found: dict[_Body, ConnectionStatus] = {}
+        for link in directory.partners:
+            for body, status in self._of_link(link, directory):
+                best = min(status, found.get(body, status), key=_BEST.index)
+                found[body] = best
+        return found
+
+    def _of_link(self, link: Link, directory: Directory) -> Iterator[tuple[_Body, ConnectionStatus]]:
+        platform = self._platform(link)
+        for seat in link.dialect.theirs:
+            yield _Body(seat.party, seat.role), platform
+        if link.hub is None:
+            return
+        said = {(party, role): status for (hub, party, role), status in directory.known.items() if hub == link.id}
+        for (party, role), status in said.items():
+            hidden = status is ConnectionStatus.CONNECTED and platform is not ConnectionStatus.CONNECTED
+            yield _Body(party, role), platform if hidden else status
+        for party in sorted(link.dialect.reaches or ()):
+            if not any(party == known for known, _ in said):
+                ours_supply = is_supply(link.dialect.ours[0].role)
+                yield _Body(party, Role.EMSP if ours_supply else Role.CPO), platform
+
+    def _platform(self, link: Link) -> ConnectionStatus:
+        """The status of the platform itself."""
+        paused = link.paused_out is not None and self._clock() < link.paused_out
+        if link.suspended or paused:
+            return ConnectionStatus.SUSPENDED
+        if not link.registered:
+            ever = self._links.ever_registered(link.id)
+            return ConnectionStatus.OFFLINE if ever else ConnectionStatus.PLANNED
+        return ConnectionStatus.OFFLINE if self._offline.get(link.id) else ConnectionStatus.CONNECTED
+
+    # Still alive ------------------------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Look at those who are silent, and read the lists of hubs."""
+        while True:
+            for link in list(self._links.directory.partners):
+                if link.registered and link.in_service and not link.suspended:
+                    try:
+                        await self._watch_one(link)
+                    except GatewayError as error:
+                        log.info("clients.not_had", partner=link.id, reason=error.message)
+            await asyncio.sleep(random.uniform(0.8, 1.2))  # noqa: S311 (spread, not secret)
+
+    async def _watch_one(self, link: Link) -> None:
+        now = asyncio.get_running_loop().time()
+        if (link.hub is not None and (Module.HUB_CLIENT_INFO, Side.SENDER) in link.dialect.endpoints) and (
+            now - self._pulled.get(link.id, -_PULL_S) >= _PULL_S
+        ):
+            self._pulled[link.id] = now
+            if await self._store.claim(f"pull:{link.id}:clients", b"1", _PULL_S / 2) is None:
+                await self.pull(link, self._links.directory)
+        every = OFFLINE_S if self._offline.get(link.id) else SILENT_S
+        if now - self._heard.setdefault(link.id, now) < every:
+            return
+        self._heard[link.id] = now
+        if await self._store.claim(f"alive:{link.id}", b"1", every / 2) is None:
+            await self.still_alive(link.id)
+
+    async def still_alive(self, link: str) -> bool:
+        """One look at a platform: GET on its versions endpoint, whatever it answers."""
+        url = self._links.versions_url(link)
+        if not url:
+            return False
+        ids: Mapping[str, str] = {"X-Request-ID": str(uuid.uuid4()), "X-Correlation-ID": str(uuid.uuid4())}
+        try:
+            await self._wire.send(link, HttpRequest(method=Verb.GET, url=url, headers=ids), within=_LOOK_S)
+        except GatewayError:
+            return False  # the wire has told us already
+        return True
+
+    def _now(self) -> str:
+        return f"{self._clock():%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _body(client: _Client) -> _Body:
+    return _Body(Party.parse(client.party), client.role)
+
+
+def _written(body: _Body, status: ConnectionStatus, last_updated: str) -> dict[str, Any]:
+    """A ClientInfo object."""
+    return {
+        "party_id": body.party.party_id,
+        "country_code": body.party.country_code,
+        "role": body.role.value,
+        "status": status.value,
+        "last_updated": last_updated,
+    }

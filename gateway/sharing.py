@@ -1,0 +1,81 @@
+"""What a link may see of an object, and under which tariff ids: the last look before anything of ours leaves.
+
+``Withheld`` for what isn't its business: whoever sends takes back what the link has, whoever lists leaves it out.
+Tariff ids that the link knows by another name are renamed wherever they stand. A CDR keeps all of its tariffs, shown or
+not: it has to say what was charged.
+
+Pure; ``Link.share`` is the selection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from gateway.directory import Link
+from gateway.model.facts import Withheld
+from gateway.model.modules import Module
+
+POLICY: Final = "share"
+
+Json = dict[str, Any]
+
+
+def shown(link: Link, module: Module, canonical: Json) -> Json:
+    """The object as this link may see it; the same object where nothing is hidden or renamed.
+
+    Raises:
+        Withheld: it may not see it at all.
+    """
+    if not link.shows(module, canonical):
+        raise Withheld(f"not among the {module} that this link may see", policy=POLICY)
+    return _RENAMED[module](link, canonical) if module in _RENAMED and _renames(link) else canonical
+
+
+def _renames(link: Link) -> bool:
+    tariffs = link.share.tariffs
+    return bool(tariffs.only or tariffs.names)
+
+
+def _location(link: Link, location: Json) -> Json:
+    def connector(plug: Mapping[str, Any]) -> Json:
+        if not plug.get("tariff_ids"):
+            return dict(plug)
+        return {**plug, "tariff_ids": [as_id for id in plug["tariff_ids"] if (as_id := link.tariff_id(id)) is not None]}
+
+    return _each(location, "evses", lambda evse: _each(evse, "connectors", connector))
+
+
+def _tariff(link: Link, tariff: Json) -> Json:
+    return {**tariff, "id": link.tariff_id(tariff["id"]) or tariff["id"]}
+
+
+def _session(link: Link, session: Json) -> Json:
+    def period(spell: Mapping[str, Any]) -> Json:
+        if spell.get("tariff_id") is None:
+            return dict(spell)
+        as_id = link.tariff_id(spell["tariff_id"])
+        rest = {name: value for name, value in spell.items() if name != "tariff_id"}
+        return rest if as_id is None else {**rest, "tariff_id": as_id}
+
+    return _each(session, "charging_periods", period)
+
+
+def _cdr(link: Link, cdr: Json) -> Json:
+    def period(spell: Mapping[str, Any]) -> Json:
+        id = spell.get("tariff_id")
+        return dict(spell) if id is None else {**spell, "tariff_id": link.tariff_id(id) or id}
+
+    return _each(_each(cdr, "charging_periods", period), "tariffs", lambda tariff: _tariff(link, dict(tariff)))
+
+
+def _each(obj: Mapping[str, Any], name: str, change: Callable[[Mapping[str, Any]], Json]) -> Json:
+    return {**obj, name: [change(item) for item in obj[name]]} if obj.get(name) else dict(obj)
+
+
+_RENAMED: Final[Mapping[Module, Callable[[Link, Json], Json]]] = {
+    Module.LOCATIONS: _location,
+    Module.TARIFFS: _tariff,
+    Module.SESSIONS: _session,
+    Module.CDRS: _cdr,
+}
