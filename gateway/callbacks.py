@@ -60,6 +60,7 @@ UNANSWERED_S: Final = 24 * 3600.0
 """Seconds for which a result is expected of a command that was sent and not answered: it may have arrived."""
 
 _LOOK_S: Final = 0.5
+_CANCEL_S: Final = 0.1
 _AT_ONCE: Final = 100
 _AGAIN_MS: Final = 2_000
 _PATIENCE_MS: Final = 60_000
@@ -335,12 +336,21 @@ class Callbacks:
 
     async def run(self) -> None:
         """Tell those whose time is up, and bring what couldn't be brought at once. Works until cancelled."""
-        async with asyncio.TaskGroup() as under_way:
+        under_way: set[asyncio.Task[None]] = set()
+        try:
             while True:
                 with suppress(NotDurable):
                     for entry in await self.store.overdue(self._now(), _AT_ONCE):
-                        under_way.create_task(self._guarded(entry))
+                        task = asyncio.create_task(self._guarded(entry), name=f"callback {entry}")
+                        under_way.add(task)
+                        task.add_done_callback(under_way.discard)
                 await asyncio.sleep(_LOOK_S)
+        finally:
+            # No TaskGroup: it cancels once, and a cancellation that meets the end of a write to Redis gets lost.
+            while under_way:
+                for task in under_way:
+                    task.cancel()
+                await asyncio.wait(under_way, timeout=_CANCEL_S)
 
     async def _guarded(self, entry: str) -> None:
         try:

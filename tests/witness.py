@@ -18,10 +18,13 @@ from gateway.demo.peers import Exchange, Peer, Role
 from gateway.demo.world import Cast, World
 from gateway.web.json import dumps, loads
 
+UNTOLD: Final = "modules: {hubclientinfo: off}"
+"""For a backend's file: else who is connected would be stored and told in the midst of what a witness looks at."""
+
 CORE: Final = Cast(
     name="backend", role="CPO", country="NL", party="OWN", business="Own Charging", start="none",
     also=(Role("EMSP", "NL", "OWM", "Own Mobility"),),
-    more="modules: {hubclientinfo: off}",  # who is connected would be told and stored in the midst of it
+    more=UNTOLD,
 )  # fmt: skip
 GRID: Final = Cast(name="grid", version="2.1.1", role="CPO", country="BE", party="GRD", business="Grid")
 FLUX: Final = Cast(name="flux", version="2.2.1", role="CPO", country="FR", party="FLX", business="Flux")

@@ -1,7 +1,7 @@
 """The full path table of both versions, walked against a running gateway and against the version details it serves.
 
-Every role that may call us does so, on every resource and with every method that the specification gives its interfaces:
-none is 404 or 405. What isn't there for a role is no secret either: the details name what is served, and nothing else.
+Every role that may call us does so, on every resource and with every method that the specification gives to its
+interfaces: none is 404 or 405. What isn't there for a role is no secret: the details name what is served, and no more.
 
 Spec: 2.1.1 and 2.2.1 ``mod_*``, Interfaces and endpoints; ``version_information_endpoint``.
 """

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import samples
-from witness import VOLT, ask, outcome, town, untouched
+from witness import UNTOLD, VOLT, ask, outcome, town, untouched
 
 from gateway.demo.peers import Exchange, Peer
 from gateway.demo.world import Cast, World
@@ -174,7 +174,7 @@ async def test_an_unknown_receiver_of_the_backend_is_4001(world: World) -> None:
 @pytest.mark.parametrize("to", [("DE", "ZZZ"), ("DE", "ACM"), ("DEU", "ZZZ")], ids="-".join)
 async def test_an_unknown_receiver_of_a_2_1_1_backend_is_2000(tmp_path: Path, to: tuple[str, str]) -> None:
     """That version has no 4xxx: its request was wrong, and the text has the code. Spec: 2.1.1 status_codes."""
-    core = Cast(name="backend", version="2.1.1", role="CPO", country="NL", party="OWN", start="none")
+    core = Cast(name="backend", version="2.1.1", role="CPO", country="NL", party="OWN", start="none", more=UNTOLD)
     async with World.of(tmp_path, VOLT, backend=core) as world, untouched(world):
         path = "/ocpi/2.1.1/emsp/tariffs/NL/OWN/T-KWH"
         refused = await ask(
