@@ -140,3 +140,18 @@ def test_a_period_of_a_flat_fee_alone_stays_a_period_trap_45() -> None:
     (period,) = upper.data["charging_periods"]
     assert period["dimensions"] == [{"type": "ENERGY", "volume": 0}]
     assert "/charging_periods/0/dimensions/0" in {loss.pointer for loss in upper.losses}
+
+
+def test_what_is_not_available_in_a_cdr_is_left_out_below_trap_62() -> None:
+    """#NA is a word of 2.2.1: an EVSE without a known id has none in 2.1.1, and no EVSE is no EVSE."""
+    cdr = samples.cdr_221_minimal()
+    cdr["cdr_location"] = samples.cdr_location() | {"evse_id": "#NA"}
+    lower = down(Kind.CDR, cdr, crossing())
+    assert isinstance(lower, Translated)
+    (evse,) = lower.data["location"]["evses"]
+    assert "evse_id" not in evse
+    cdr["cdr_location"] |= {"evse_uid": "#NA", "connector_id": "#NA"}
+    lower = down(Kind.CDR, cdr, crossing())
+    assert isinstance(lower, Translated)
+    assert "#NA" not in str(lower.data)
+    assert not lower.data["location"].get("evses")
