@@ -198,7 +198,7 @@ class Gateway:
 
     @classmethod
     def _wired(cls, settings: Settings, store: Store) -> Gateway:
-        links = Links(settings, store, {version: adapter.token_encoding for version, adapter in ADAPTERS.items()})
+        links = Links(settings, store, ADAPTERS)
         doorkeeper = Doorkeeper(store.credential)
         wires = Wires(links)
         lookup = Lookup(store, CODEC)

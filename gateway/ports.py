@@ -35,6 +35,10 @@ class Adapter(Protocol):
         """How this version writes credentials tokens into the Authorization header: ``raw`` or ``base64``."""
 
     @property
+    def modules(self) -> frozenset[Module]:
+        """The modules that this version has."""
+
+    @property
     def sends_routing_headers(self) -> bool:
         """Whether requests of this version name sender and receiver, so that one link can carry several parties."""
 

@@ -22,10 +22,10 @@ from gateway.directory import Clients, Directory, Link
 from gateway.handshake import Standing
 from gateway.model.dialect import Dialect, Seat
 from gateway.model.errors import NotDurable
-from gateway.model.modules import Module, Side
+from gateway.model.modules import MODULES, Module, Side
 from gateway.model.names import Moved
 from gateway.model.policy import Policy
-from gateway.ports import News, Registrations
+from gateway.ports import Adapter, News, Registrations
 from gateway.settings import AuthorizeMode, CountryCode, LinkSettings, ModuleUse, Settings, Start
 from gateway.telemetry import MASK, REGISTERED
 
@@ -134,11 +134,11 @@ class Links:
     version that it was made from, and announced, so that the other replicas read it at once.
     """
 
-    def __init__(self, settings: Settings, store: _Store, token_encodings: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, store: _Store, adapters: Mapping[str, Adapter]) -> None:
         self.settings: Mapping[str, LinkSettings] = {link.id: link for link in settings.links}
         self._public_url = settings.public_url
         self._store = store
-        self._token_encodings = token_encodings
+        self._adapters = adapters
         self._registrations: dict[str, Registration] = {link: Registration() for link in self.settings}
         self._stored: dict[str, int] = dict.fromkeys(self.settings, 0)
         self._facts: dict[str, dict[str, bytes]] = {link: {} for link in self.settings}
@@ -188,7 +188,7 @@ class Links:
         wanted = self._policy(link, version).auth_token_encoding
         if wanted != "auto":
             return (wanted,)
-        first = self._token_encodings[version]
+        first = self._adapters[version].token_encoding
         return (first, "raw" if first == "base64" else "base64")
 
     def version_aliases(self, link: str, versions: Sequence[str]) -> dict[str, str]:
@@ -320,6 +320,11 @@ class Links:
         settings = self.settings[link]
         return settings.policies.get(version, settings.policy)
 
+    def _spoken(self, settings: LinkSettings) -> Mapping[Module, ModuleUse]:
+        """What each module does. HubClientInfo isn't asked for: where a version lacks it, nobody misses it."""
+        has = self._adapters[self._version(settings.id)].modules
+        return {module: use for module, use in settings.modules.items() if module in has or MODULES[module].functional}
+
     def _link(self, settings: LinkSettings) -> Link:
         registration = self._registrations[settings.id]
         registered = registration.standing is Standing.REGISTERED
@@ -327,7 +332,7 @@ class Links:
         return Link(
             dialect=self.dialect(settings.id, registration),
             registered=registered,
-            uses=settings.modules,
+            uses=self._spoken(settings),
             authorize_timeout=settings.authorize.timeout.total_seconds(),
             stance=_stance(settings),
             in_flight=settings.limits.in_flight,

@@ -20,7 +20,7 @@ from adapters.changes import Patching, PatchRules
 from adapters.headers import FROM, TO, Pair, read_trace, sent_back, write_trace
 from adapters.ocpi_2_1_1 import credentials, maps
 from adapters.ocpi_2_1_1.statuses import lowered
-from adapters.ocpi_2_1_1.urls import INTERFACES, PATHS, side_of
+from adapters.ocpi_2_1_1.urls import INTERFACES, KNOWN, PATHS, side_of
 from adapters.parties import (
     addressee,
     caller,
@@ -92,6 +92,7 @@ class Ocpi211(Patching):
     version: str = _VERSION
     rules: PatchRules = _PATCH_RULES
     token_encoding: str = "raw"  # noqa: S105 - a name, no secret
+    modules: frozenset[Module] = KNOWN
     sends_routing_headers: bool = False
 
     # Bodies

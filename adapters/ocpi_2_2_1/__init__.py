@@ -69,6 +69,7 @@ class Ocpi221(Patching):
     version: str = _VERSION
     rules: PatchRules = _PATCH_RULES
     token_encoding: str = "base64"  # noqa: S105 - a name, no secret
+    modules: frozenset[Module] = frozenset(Module)
     sends_routing_headers: bool = True
 
     # Bodies

@@ -103,8 +103,7 @@ def explain(
 
 async def _explained(tools: Tools, settings: Settings, data: Path, asked: _Asked) -> _Explained:
     async with opened(settings, data) as store:
-        encodings = {version: adapter.token_encoding for version, adapter in tools.adapters.items()}
-        links = Links(settings, store, encodings)
+        links = Links(settings, store, tools.adapters)
         try:
             await links.load()
             said = await Lookup(store, CODEC).token(asked.token, None, asked.receiver) if asked.token else None

@@ -11,7 +11,7 @@ What a link looked like when this was last worked out is a fact in the store, so
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -32,7 +32,6 @@ log = structlog.get_logger()
 
 _VIEW: Final = "view"
 _PAGE: Final = 500
-_KEPT: Final = (Module.LOCATIONS, Module.TARIFFS, Module.SESSIONS, Module.TOKENS)
 
 
 class Store(Owed, Seen, News, Protocol):
@@ -73,37 +72,44 @@ class Joining:
         return owed
 
     async def _owe(self, link: Link, directory: Directory) -> int:
-        owed: dict[Name, None] = {}  # in the order in which its lists have them
-        if link.backend:
-            for owner in await self.store.owners():
-                owed |= await self._all(owner, Module.HUB_CLIENT_INFO)
-        else:
-            for owner, module in _goes_out(link):
-                names = await self._all(owner, module)
-                everything = self._hears_everything(link, owner, module, directory)
-                owed |= names if everything else {name: None for name in names if _named(link, name)}
-            for module in _KEPT:
-                owed |= await self._seen(link, module)
-        await self.showing.look(link, list(owed))  # it may list at once what it gets at its rate
-        await self.store.owe_all(link.id, owed)
-        return len(owed)
+        """Owe it what it may see, a page at a time: there may be a hundred thousand."""
+        owed = 0
+        async for names in self._for(link, directory):
+            await self.showing.look(link, names)  # it may list at once what it gets at its rate
+            await self.store.owe_all(link.id, names)
+            owed += len(names)
+        return owed
 
-    async def _all(self, owner: Party, module: Module) -> dict[Name, None]:
-        found: dict[Name, None] = {}
+    async def _for(self, link: Link, directory: Directory) -> AsyncIterator[list[Name]]:
+        if link.backend:
+            # What partners say was brought live; who is there is what the hub says.
+            for owner in await self.store.owners() if link.pushes(Module.HUB_CLIENT_INFO) else ():
+                async for page in self._all(owner, Module.HUB_CLIENT_INFO):
+                    yield page
+            return
+        kept = {Module.SESSIONS}
+        for owner, module in _goes_out(link):
+            if not (everything := self._hears_everything(link, owner, module, directory)):
+                kept.add(module)
+            async for page in self._all(owner, module):
+                yield page if everything else [name for name in page if _named(link, name)]
+        for module in sorted(kept):
+            async for page in self._seen(link, module):
+                yield page
+
+    async def _all(self, owner: Party, module: Module) -> AsyncIterator[list[Name]]:
         after = 0
         while page := await self.store.names(owner, module, after, _PAGE):
-            found |= {name: None for _, name in page}
+            yield [name for _, name in page]
             after = page[-1][0]
-        return found
 
-    async def _seen(self, link: Link, module: Module) -> dict[Name, None]:
-        found: dict[Name, None] = {}
+    async def _seen(self, link: Link, module: Module) -> AsyncIterator[list[Name]]:
         after: str | None = None
         while True:
             names, _, after = await self.store.seen_page(link.id, module, after=after, limit=_PAGE)
-            found |= dict.fromkeys(names)
+            yield names
             if after is None:
-                return found
+                return
 
     @staticmethod
     def _hears_everything(link: Link, owner: Party, module: Module, directory: Directory) -> bool:
