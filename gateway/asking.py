@@ -44,6 +44,8 @@ log = structlog.get_logger()
 _LOOK_S: Final = 0.5
 """Seconds that an authorization waits for the store to say what is known of the token: its budget is the eMSP's."""
 
+_LONG_AGO: Final = "1970-01-01T00:00:00Z"
+
 _NO_ANSWER: Final = (NotConnected, ReceiverTimeout, ReceiverError)
 
 
@@ -200,17 +202,21 @@ class Authorizations:
             return answer.evolve(data=ABSENT)
         if not isinstance(answer.data, Document):
             raise ReceiverError("the authorization was answered without an AuthorizationInfo")
+        answered = target.party or _answerer(answer, link)
+        # The version may not say whose token it is: then it is whoever answered's, of a hub that doesn't tell its own.
+        onward = onward.evolve(ref=evolve(onward.ref, owner=answered or link.hub))
         up, down = await self.exchange.across(
             Kind.AUTHORIZATION_INFO, answer.data.data, onward, link, source, directory,
             asked=Asked(token=question.token, references=question.references),
             told=Asked(token=question.token, references=message.body.data if message.body else None),
         )  # fmt: skip
-        sender = target.party or answer.sender or _party(up.data["token"])
         await self._remember(up.data, question)
-        if isinstance(target, Open) and answer.sender is not None:
-            await self._learn(up.data["token"], link)
+        token = up.data["token"]
+        if isinstance(target, Open):
+            # Of a token that its eMSP didn't tell, whatever it says of it later is news.
+            await self._learn(token if "token" in answer.data.data else {**token, "last_updated": _LONG_AGO}, link)
         info = Document(Kind.AUTHORIZATION_INFO, down.data)
-        return answer.evolve(data=info, losses=(*up.losses, *down.losses), http=200, sender=sender)
+        return answer.evolve(data=info, losses=(*up.losses, *down.losses), http=200, sender=answered or _party(token))
 
     async def _learn(self, token: Mapping[str, Any], link: Link) -> None:
         """A token that nobody announced, and now its eMSP: what follows of it goes the way it came."""
@@ -267,6 +273,12 @@ def _asked_link(plan: Plan, directory: Directory, announced: str | None) -> Link
     if isinstance(plan, Forward):
         return directory[plan.target.link]
     return directory.find(announced) if announced else None
+
+
+def _answerer(answer: Answer, link: Link) -> Party | None:
+    """Who behind a hub has answered a question that was for nobody in particular, as far as the answer says so."""
+    sender = answer.sender
+    return sender if sender is not None and sender != link.hub and link.dialect.speaks_for(sender) else None
 
 
 def _told(source: Link, answer: Answer, *, by: str) -> None:

@@ -11,23 +11,26 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Final
 
 from attrs import evolve, frozen
 
 from gateway.directory import Directory, Link
 from gateway.lookup import Lookup
-from gateway.model.errors import GatewayError, NotConnected
+from gateway.model.errors import GatewayError, NotConnected, ReceiverError
 from gateway.model.facts import Asked, Crossing, Facts, Translated
 from gateway.model.message import Answer, Message, Trace
 from gateway.model.modules import Kind
+from gateway.model.urls import split
 from gateway.ports import Adapter, Wire
 from gateway.routing import Plan, Refuse
 from gateway.telemetry import Crossed, crossed
 
 LIVE_S: Final = 10.0
 """Seconds that a live exchange may take, from the sender's request to its answer."""
+
+_MOST_PAGES: Final = 10_000
 
 
 @frozen(kw_only=True)
@@ -49,7 +52,7 @@ class Exchange:
 
     async def ask(
         self, message: Message, source: Link, link: Link, *, within: float = LIVE_S, asking: bool = False,
-        url: str | None = None,
+        url: str | None = None, page: str | None = None,
     ) -> Answer:  # fmt: skip
         """One request to a link and its answer, in wire form.
 
@@ -59,6 +62,7 @@ class Exchange:
             within: seconds for everything.
             asking: an authorization: it has connections of its own, so that pushes can't starve it.
             url: where the other side wants this message, if not at the endpoint of its module (a ``response_url``).
+            page: a further page of the list that the message asks for, by the link to it.
 
         Raises:
             NotConnected, ReceiverTimeout, ReceiverError: it couldn't be had.
@@ -74,14 +78,39 @@ class Exchange:
                 request = adapter.write_request(message, link.dialect)
             else:
                 request = adapter.write_callback(message, url, link.dialect)
+            if page is not None:
+                request = evolve(request, url=page)
             http = await self.wire.send(link.id, request, within=within, asking=asking)
-            answer = adapter.open_answer(http, message, link.dialect)
+            answer = adapter.open_answer(http, message, link.dialect, page)
             return passed_on(answer)
         except GatewayError as failure:
             error = failure
             raise
         finally:
             told(message, source, link, answer, error, started)
+
+    async def pages(self, message: Message, link: Link) -> AsyncGenerator[list[Any], None]:
+        """A list of a link's own, page after page, in wire form: for ourselves, each page in memory as a whole.
+
+        Args:
+            message: the request for its first page.
+
+        Raises:
+            NotConnected, ReceiverTimeout, ReceiverError: a page couldn't be had, or leads where no next page can be.
+        """
+        page: str | None = None
+        read: set[str] = set()
+        while page not in read and len(read) < _MOST_PAGES:
+            answer = await self.ask(message.evolve(trace=hop(message.trace)), link, link, page=page)
+            if not answer.good:
+                raise ReceiverError(f"its list can't be read: {answer.status} {answer.text or ''}".strip())
+            yield answer.data
+            if answer.page is None or answer.page.next is None:
+                return
+            if page is not None:
+                read.add(page)
+            page = own_url(answer.page.next, link)
+        raise ReceiverError("the pages of its list don't end")
 
     async def across(
         self, kind: Kind, data: Any, message: Message, here: Link, there: Link, directory: Directory, *,
@@ -124,6 +153,21 @@ def crossing(message: Message, link: Link, *, asked: Asked | None = None) -> Cal
     return lambda facts: Crossing(
         facts=facts, policy=link.dialect.policy, owner=owner, peer=peer or message.receiver, asked=asked
     )
+
+
+def own_url(url: str, link: Link) -> str:
+    """A URL of the other side's own, where its token may be shown: the link to the next page of a list.
+
+    Raises:
+        ReceiverError: it leads to a host that none of its endpoints is on, or is no URL at all.
+    """
+    hosts = frozenset(split(endpoint).host for endpoint in link.dialect.endpoints.values())
+    try:
+        if split(url).among(hosts):
+            return url
+    except ValueError as error:
+        raise ReceiverError(f"the next page of its list is at {error}") from None
+    raise ReceiverError("the next page of its list is on a host that isn't its own")
 
 
 def passed_on(answer: Answer) -> Answer:

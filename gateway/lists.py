@@ -22,26 +22,26 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from contextvars import copy_context
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import structlog
 from attrs import asdict, evolve, field, frozen
 from prometheus_client import Counter
 
 from gateway.directory import Directory, Link
-from gateway.exchange import LIVE_S, Exchange, hop, passed_on, told
+from gateway.exchange import LIVE_S, Exchange, hop, own_url, passed_on, told
 from gateway.inquiry import LOCATION_UNKNOWN, Inquiry
 from gateway.lookup import Lookup
-from gateway.model.errors import BadJson, GatewayError, InvalidObject, NotConnected, ReceiverError
+from gateway.model.errors import BadJson, GatewayError, InvalidObject, NotConnected, NotDurable, ReceiverError
 from gateway.model.facts import ABSENT, Crossing, Facts, Translated, Withheld
 from gateway.model.message import Answer, HttpRequest, Message, Paged, Slices
 from gateway.model.modules import MODULES, Kind, Module
-from gateway.model.names import Name
+from gateway.model.names import Mark, Name
 from gateway.model.party import Party
-from gateway.model.urls import join, split, with_query
+from gateway.model.urls import join, with_query
 from gateway.model.values import moment
 from gateway.ports import Codec, Incoming
 from gateway.routing import Target
@@ -72,6 +72,16 @@ _ASKED_AFTERWARDS: Final = 100  # locations that one list may make us ask for
 _Item = TypeVar("_Item")
 
 
+class Crawled(Protocol):
+    """Who wants to know that a reader has gone through the whole of a list of ours. Both raise NotDurable."""
+
+    async def began(self, link: str) -> Mark:
+        """It reads a first page; what is owed to it by now, and listed, it will have seen in the end."""
+
+    async def ended(self, link: str, module: Module, owner: Party | None, began: Mark) -> None:
+        """It has read the last page."""
+
+
 class Ended(GatewayError):
     """The owner of a list said, behind its objects, that it isn't good: the same is to stand behind ours."""
 
@@ -91,6 +101,7 @@ class Bookmark:
         offset: how many objects come before it.
         from_ms, to_ms: the time within which the objects were updated, in milliseconds since 1970. From the first page
             on it has an end: what is updated while the list is read leaves it, instead of coming again.
+        ticket, rank, at: the mark of the beginning, of a list that is read from there and as a whole.
     """
 
     reader: str
@@ -101,6 +112,14 @@ class Bookmark:
     offset: int = 0
     from_ms: int | None = None
     to_ms: int | None = None
+    ticket: int | None = None
+    rank: int = 0
+    at: int = 0
+
+    @property
+    def began(self) -> Mark | None:
+        """Where its reader stood at the beginning; None where this is only a part of the list."""
+        return None if self.ticket is None else Mark(self.ticket, self.rank, self.at)
 
     @property
     def timed(self) -> bool:
@@ -154,6 +173,7 @@ class Lists:
     lookup: Lookup
     inquiry: Inquiry
     codec: Codec
+    crawls: Crawled
     _asking: set[asyncio.Task[None]] = field(factory=set, init=False)
 
     # Of what is stored ------------------------------------------------------------------------------------------------
@@ -189,7 +209,10 @@ class Lists:
                 last, _, _ = await find(offset=total - 1, limit=1)
                 rest = evolve(rest, to_ms=await self._just_after(last))
             following = reading.link_to(await self._keep(rest), offset=rest.offset, limit=size)
-        items = await _begun(self._said(names, reading))
+        objects: Slices = self._said(names, reading)
+        if after is None and place.began is not None:
+            objects = self._last_page(objects, reading, owner, place.began)
+        items = await _begun(objects)
         return Answer(status=1000, page=Paged(total=total, limit=size, next=following), items=items)
 
     async def _place(self, reading: _Reading, owner: str) -> Bookmark:
@@ -197,6 +220,8 @@ class Lists:
         query = reading.message.query
         if query.cursor is not None:
             return await self._bookmark(query.cursor, reading, owner)
+        whole = not (query.offset or query.date_from or query.date_to)
+        began = await self.crawls.began(reading.source.id) if whole else None
         return Bookmark(
             reader=reading.source.id,
             module=reading.module,
@@ -204,6 +229,9 @@ class Lists:
             offset=min(query.offset or 0, _FARTHEST),
             from_ms=_ms(query.date_from),
             to_ms=_ms(query.date_to),
+            ticket=began.ticket if began else None,
+            rank=began.rank if began else 0,
+            at=began.at if began else 0,
         )
 
     async def _just_after(self, last: Sequence[Name]) -> int | None:
@@ -227,6 +255,14 @@ class Lists:
                 pieces.append(_Piece(name.owner, canonical, name))
             yield [each.data for each in await self._written(pieces, reading, blamed=source)]
             await asyncio.sleep(0)  # everybody else's turn
+
+    async def _last_page(self, objects: Slices, reading: _Reading, owner: Party | None, began: Mark) -> Slices:
+        """The objects; once they are out, their reader has the whole list."""
+        async with aclosing(objects):
+            async for some in objects:
+                yield some
+        with suppress(NotDurable):  # the list is complete; what it settles is only saved work
+            await self.crawls.ended(reading.source.id, reading.module, owner, began)
 
     async def _written(
         self, pieces: Sequence[_Piece], reading: _Reading, *, blamed: Link, facts: Facts | None = None
@@ -295,7 +331,7 @@ class Lists:
         request = self.exchange.adapter(link).write_request(onward, link.dialect)
         if message.query.cursor is not None:
             place = await self._bookmark(message.query.cursor, reading, str(target.party))
-            request = evolve(request, url=_own(place.url, link))
+            request = evolve(request, url=own_url(place.url, link))
         onward_from = partial(self._further, reading, link, str(target.party), request.url)
         return await _Passage(self, reading, link, onward, request).begin(onward_from)
 
@@ -303,7 +339,7 @@ class Lists:
         """Our URL for a partner's next page. Raises ReceiverError for one that leads elsewhere, or nowhere."""
         if following == called:
             raise ReceiverError("the next page of its list is this page again")
-        place = Bookmark(reader=reading.source.id, module=reading.module, owner=owner, url=_own(following, link))
+        place = Bookmark(reader=reading.source.id, module=reading.module, owner=owner, url=own_url(following, link))
         return reading.link_to(await self._keep(place), offset=None, limit=reading.message.query.limit)
 
     # Bookmarks --------------------------------------------------------------------------------------------------------
@@ -522,21 +558,6 @@ def _ms(text: str | None) -> int | None:
 
 def _bookmark(cursor: str) -> str:
     return f"page:{cursor}"
-
-
-def _own(url: str, link: Link) -> str:
-    """A URL of the partner's own, where its token may be shown.
-
-    Raises:
-        ReceiverError: it leads to a host that none of its endpoints is on, or is no URL at all.
-    """
-    hosts = frozenset(split(endpoint).host for endpoint in link.dialect.endpoints.values())
-    try:
-        if split(url).among(hosts):
-            return url
-    except ValueError as error:
-        raise ReceiverError(f"the next page of its list is at {error}") from None
-    raise ReceiverError("the next page of its list is on a host that isn't its own")
 
 
 def _sliced(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:

@@ -20,8 +20,8 @@ import asyncio
 import random
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -31,12 +31,12 @@ from attrs import frozen
 from prometheus_client import Gauge
 
 from gateway.directory import Clients, Directory, Link
-from gateway.exchange import Exchange, crossing, hop
+from gateway.exchange import Exchange, crossing
 from gateway.model.document import Document
 from gateway.model.errors import GatewayError, InvalidObject, NotConnected, NotDurable, NotFound, ReceiverTimeout
 from gateway.model.facts import Withheld
 from gateway.model.hub_client_info import ConnectionStatus
-from gateway.model.message import Answer, HttpRequest, Message, Query, Ref, Trace
+from gateway.model.message import Answer, HttpRequest, Message, Ref, Trace
 from gateway.model.modules import Kind, Module, Side, Verb
 from gateway.model.names import Name, Said
 from gateway.model.party import Party, Role, is_supply
@@ -57,10 +57,13 @@ SILENT_S: Final = 300.0
 OFFLINE_S: Final = 30.0
 """Seconds between two looks at a platform that is offline."""
 
+_PACE_S: Final = 0.2
+_ROUND_S: Final = 1.0
 _LOOK_S: Final = 5.0
 _REVIEW_S: Final = 5.0
 _PULL_S: Final = 3600.0
-_PAGES: Final = 1000
+_PULL_AGAIN_S: Final = 30.0
+_TOLD: Final = 1000
 _OFFLINE: Final = "offline"
 
 # Of several ways to a party the best one counts.
@@ -97,6 +100,9 @@ class Known(Protocol):
 
     def versions_url(self, link: str) -> str:
         """Their versions endpoint; empty while it isn't known."""
+
+    def registered_at(self, link: str) -> int:
+        """When the registration in use was made, in milliseconds since 1970."""
 
 
 class Store(Objects, Seen, News, Protocol):
@@ -157,7 +163,9 @@ class Presence:
         self._offline: dict[str, bool] = {}
         self._noticed: dict[str, bool] = {}
         self._changed = asyncio.Event()
-        self._pulled: dict[str, float] = {}
+        self._due = asyncio.Event()
+        # By link: the registration for which its list is read, and when it is read next.
+        self._pulls: dict[str, tuple[int, float]] = {}
 
     # What traffic shows -----------------------------------------------------------------------------------------------
 
@@ -167,6 +175,7 @@ class Presence:
         self._heard[link] = asyncio.get_running_loop().time()
         REACHABLE.labels(link).set(1)
         if self._offline.get(link):
+            self._pulls.pop(link, None)  # what a hub said in the meantime wasn't heard
             self._notice(link, offline=False)
 
     def missed(self, link: str, error: GatewayError) -> None:
@@ -185,6 +194,7 @@ class Presence:
     def look(self) -> None:
         """Something changed of which only the directory knows: a registration, a pause, a file."""
         self._changed.set()
+        self._due.set()
 
     # What hubs say ----------------------------------------------------------------------------------------------------
 
@@ -207,6 +217,7 @@ class Presence:
         if _body(known).party != party:
             raise InvalidObject("$.party_id", "is not the party in the URL")
         await self._keep(source.id, [known])
+        await self._learn()  # what it was told of counts here before it reads that it does
         return Answer(status=1000)
 
     async def _told_by(self, source: Link, party: Party) -> dict[str, Any]:
@@ -249,35 +260,30 @@ class Presence:
             sender=link.dialect.ours[0].party,
             receiver=link.hub,
             ref=Ref(),
-            query=Query(),
             trace=Trace(request_id=str(uuid.uuid4()), correlation_id=str(uuid.uuid4())),
         )
         found: dict[str, _Client] = {}
-        async for item in self._listed(link, message):
+        async with aclosing(self._exchange.pages(message, link)) as pages:
+            async for page in pages:
+                for client in await self._taken(link, message, page, directory):
+                    found[f"{client.party}:{client.role}"] = client
+        for gone in (await self._store.clients(link.id)).keys() - found.keys():
+            await self._store.client_drop(link.id, gone)
+        await self._keep(link.id, list(found.values()))
+        return len(found)
+
+    async def _taken(self, link: Link, message: Message, page: list[Any], directory: Directory) -> list[_Client]:
+        """Whom a page of a hub's list is about, but for what can't be read and for those that aren't behind it."""
+        taken = []
+        for item in page:
             try:
                 client = await self._take(link, message, item, directory)
             except (InvalidObject, Withheld) as error:
                 log.warning("clients.skipped", partner=link.id, module=Module.HUB_CLIENT_INFO, reason=str(error))
                 continue
             if link.dialect.speaks_for(_body(client).party):
-                found[f"{client.party}:{client.role}"] = client
-        for gone in (await self._store.clients(link.id)).keys() - found.keys():
-            await self._store.client_drop(link.id, gone)
-        await self._keep(link.id, list(found.values()))
-        return len(found)
-
-    async def _listed(self, link: Link, message: Message) -> AsyncIterator[Any]:
-        offset = 0
-        for _ in range(_PAGES):
-            asked = message.evolve(query=Query(offset=offset), trace=hop(message.trace))
-            answer = await self._exchange.ask(asked, link, link)
-            if not answer.good or not isinstance(answer.data, list):
-                raise NotConnected(f"its list can't be read: {answer.status} {answer.text or ''}".strip())
-            for item in answer.data:
-                yield item
-            offset += len(answer.data)
-            if answer.page is None or answer.page.next is None or not answer.data:
-                return
+                taken.append(client)
+        return taken
 
     # Work -------------------------------------------------------------------------------------------------------------
 
@@ -302,8 +308,7 @@ class Presence:
             except NotDurable:
                 await asyncio.sleep(1)
                 self._changed.set()
-            # At most a few times a second, however much is going on.
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(_PACE_S)  # however much is going on
             await self._changed.wait()
 
     async def _share(self) -> None:
@@ -343,7 +348,7 @@ class Presence:
             return
         statuses = self.statuses(directory)
         for backend in backends:
-            names, _, _ = await self._store.seen_page(backend, Module.HUB_CLIENT_INFO, limit=_PAGES)
+            names, _, _ = await self._store.seen_page(backend, Module.HUB_CLIENT_INFO, limit=_TOLD)
             for name in names:  # a party that nobody knows any more isn't forgotten: the specification has no DELETE
                 statuses.setdefault(_Body(name.owner, Role(name.id)), ConnectionStatus.SUSPENDED)
         bodies = list(statuses)
@@ -371,7 +376,7 @@ class Presence:
     def statuses(self, directory: Directory) -> dict[_Body, ConnectionStatus]:
         """The status of every party that can be, or could be, reached through a partner's link."""
         found: dict[_Body, ConnectionStatus] = {}
-        for link in directory.partners:
+        for link in (link for link in directory.partners if link.in_service):
             for body, status in self._of_link(link, directory):
                 best = min(status, found.get(body, status), key=_BEST.index)
                 found[body] = best
@@ -394,7 +399,8 @@ class Presence:
 
     def _platform(self, link: Link) -> ConnectionStatus:
         """The status of the platform itself."""
-        paused = link.paused_out is not None and self._clock() < link.paused_out
+        now = self._clock()
+        paused = any(end is not None and now < end for end in (link.paused_out, link.paused_in))
         if link.suspended or paused:
             return ConnectionStatus.SUSPENDED
         if not link.registered:
@@ -407,22 +413,35 @@ class Presence:
     async def _watch(self) -> None:
         """Look at those who are silent, and read the lists of hubs."""
         while True:
-            for link in list(self._links.directory.partners):
-                if link.registered and link.in_service and not link.suspended:
-                    try:
-                        await self._watch_one(link)
-                    except GatewayError as error:
-                        log.info("clients.not_had", partner=link.id, reason=error.message)
-            await asyncio.sleep(random.uniform(0.8, 1.2))  # noqa: S311 (spread, not secret)
+            self._due.clear()
+            watched = (link for link in self._links.directory.partners if link.registered and link.in_service)
+            await asyncio.gather(*(self._watch_one(link) for link in watched if not link.suspended))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_ROUND_S * random.uniform(0.8, 1.2)):  # noqa: S311 (spread, not secret)
+                    await self._due.wait()
 
     async def _watch_one(self, link: Link) -> None:
         now = asyncio.get_running_loop().time()
-        if (link.hub is not None and (Module.HUB_CLIENT_INFO, Side.SENDER) in link.dialect.endpoints) and (
-            now - self._pulled.get(link.id, -_PULL_S) >= _PULL_S
-        ):
-            self._pulled[link.id] = now
-            if await self._store.claim(f"pull:{link.id}:clients", b"1", _PULL_S / 2) is None:
-                await self.pull(link, self._links.directory)
+        try:
+            listed = (Module.HUB_CLIENT_INFO, Side.SENDER) in link.dialect.endpoints
+            if link.hub is not None and listed and link.accepts(Module.HUB_CLIENT_INFO):
+                await self._pull_if_due(link, now)
+            await self._look_if_due(link, now)
+        except GatewayError as error:
+            log.info("clients.not_had", partner=link.id, reason=error.message)
+
+    async def _pull_if_due(self, link: Link, now: float) -> None:
+        """A hub's list: when it has registered, when we have started, when it is back, and now and then."""
+        registered = self._links.registered_at(link.id)
+        known, due = self._pulls.get(link.id, (registered, now))
+        if known == registered and now < due:
+            return
+        self._pulls[link.id] = registered, now + _PULL_AGAIN_S
+        if await self._store.claim(f"pull:{link.id}:{registered}", b"1", _PULL_AGAIN_S / 2) is None:
+            await self.pull(link, self._links.directory)
+            self._pulls[link.id] = registered, now + _PULL_S
+
+    async def _look_if_due(self, link: Link, now: float) -> None:
         every = OFFLINE_S if self._offline.get(link.id) else SILENT_S
         if now - self._heard.setdefault(link.id, now) < every:
             return

@@ -212,6 +212,10 @@ class Links:
         registration = self._registrations[link]
         return self.standing(link) is Standing.REGISTERED or registration.since > 0 or bool(registration.spent)
 
+    def registered_at(self, link: str) -> int:
+        """When the registration in use was made, in milliseconds since 1970."""
+        return self._registrations[link].since
+
     def know(self, clients: Clients) -> None:
         """What hubs say of the parties behind them, from now on."""
         self.directory = self.directory.with_clients(clients)
@@ -369,7 +373,7 @@ class Links:
             backend=settings.is_backend,
             reaches=settings.reaches,
             own=self._own,
-            policy=settings.policies[version],
+            policy=self._policy(settings.id, version),
         )
 
 

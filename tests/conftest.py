@@ -54,9 +54,9 @@ async def world(redis_server: Embedded, tmp_path: Path) -> AsyncIterator[Callabl
     worlds: list[World] = []
     async with AsyncExitStack() as stack:
 
-        async def begin(*partners: Cast, backend: Cast = CORE, **options: Any) -> World:
+        async def begin(*partners: Cast, backend: Cast = CORE, gateway_yaml: str = "", **options: Any) -> World:
             folder = tmp_path / str(len(worlds))
-            redis = f'redis: {{url: "{redis_server.url}", prefix: {uuid.uuid4().hex[:12]}}}'
+            redis = f'redis: {{url: "{redis_server.url}", prefix: {uuid.uuid4().hex[:12]}}}\n{gateway_yaml}'
             worlds.append(
                 await stack.enter_async_context(
                     World.of(folder, *partners, backend=backend, gateway_yaml=redis, **options)

@@ -10,6 +10,7 @@ Spec: 2.1.1 ``transport_and_format``, ``credentials``, ``status_codes``, and the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -147,11 +148,15 @@ class Ocpi211(Patching):
             path_of(PATHS, message, dialect),
             country=spelling(dialect),
             query={"type": _RFID if asked == _RFID else _OTHER} if asked else {},
-            routing=_routing(dialect, to=named_receiver(message, dialect), from_=message.sender),
+            routing=_routing(dialect, to=named_receiver(message, dialect), from_=_from(message)),
         )
 
     def open_answer(self, http: HttpAnswer, message: Message, dialect: Dialect, called: str | None = None) -> Answer:
-        return envelope.open_answer(http, message, PATHS.of(message), dialect, called)
+        answer = envelope.open_answer(http, message, PATHS.of(message), dialect, called)
+        if dialect.hub is not None and dialect.policy.routing_headers_on_211 != "ignore":
+            with suppress(InvalidObject):  # who answers is news for open routing only, and no reason to drop an answer
+                answer = answer.evolve(sender=FROM.read(http.headers))
+        return answer
 
     def write_answer(
         self, answer: Answer, message: Message | None, dialect: Dialect | None, unopened: HttpRequest | None = None
@@ -288,6 +293,11 @@ def _worded(body: Document, dialect: Dialect) -> Document:
     """The answer to a command, or its result, as a bare word where the peer has it so (``commands.body``)."""
     wanted = dialect.policy.commands_body == "bare_string" and body.kind in (Kind.COMMAND_RESPONSE, Kind.COMMAND_RESULT)
     return Document(body.kind, body.data["result"]) if wanted and isinstance(body.data, dict) else body
+
+
+def _from(message: Message) -> Party | None:
+    """Whom a request names as its sender. A CDR's owner stands nowhere else, so it comes before a hub that sends it."""
+    return message.ref.owner if (message.module, message.verb) == (Module.CDRS, Verb.POST) else message.sender
 
 
 def _routes(dialect: Dialect) -> bool:
