@@ -25,6 +25,7 @@ from gateway.commands import Commands
 from gateway.exchange import Exchange
 from gateway.inquiry import Inquiry
 from gateway.ledger.courier import Courier
+from gateway.ledger.crawls import Crawls
 from gateway.ledger.joining import Joining
 from gateway.lists import Lists
 from gateway.lookup import Lookup
@@ -68,7 +69,11 @@ _REVIEW_S: Final = 5.0
 class Wires:
     """Sends to links: their connections, with their tokens.
 
+    An answer of 401 says something about our token, and nothing about what was sent with it: that wasn't acted upon,
+    and is as good as unsent.
+
     Attributes:
+        handshaking: the connections for configuration modules.
         heard, missed: told of every call, whether the other side answered it.
         answered: told of the HTTP status of every answer.
     """
@@ -80,6 +85,7 @@ class Wires:
         self.missed: Callable[[str, GatewayError], None] = lambda *_: None
         self.pushing = {link.id: Outbound(_egress(link)) for link in links.settings.values()}
         self._asking = {link.id: Outbound(_egress(link)) for link in links.settings.values()}
+        self.handshaking = {link.id: Outbound(_egress(link, once=True)) for link in links.settings.values()}
 
     async def send(self, link: str, request: HttpRequest, *, within: float, asking: bool = False) -> HttpAnswer:
         """See ``gateway.ports.Wire``."""
@@ -90,8 +96,7 @@ class Wires:
         except GatewayError as error:
             self.missed(link, error)
             raise
-        self.heard(link)
-        self.answered(link, answer.status)
+        self._check_known(link, answer.status)
         return answer
 
     @asynccontextmanager
@@ -104,8 +109,15 @@ class Wires:
             except GatewayError as error:
                 self.missed(link, error)
                 raise
-            self.heard(link)
+            self._check_known(link, incoming.answer.status)
             yield incoming
+
+    def _check_known(self, link: str, http: int) -> None:
+        """They have answered. Raises NotConnected if they don't know us."""
+        self.heard(link)
+        self.answered(link, http)
+        if http == 401:
+            raise NotConnected(f"{link} doesn't accept our token (HTTP 401)")
 
     def _authorized(self, link: str, request: HttpRequest) -> HttpRequest:
         token, encoding = self._links.token_out(link)
@@ -114,15 +126,16 @@ class Wires:
         return evolve(request, headers=Headers({**request.headers, "Authorization": authorization(token, encoding)}))
 
     async def aclose(self) -> None:
-        for outbound in (*self.pushing.values(), *self._asking.values()):
+        for outbound in (*self.pushing.values(), *self._asking.values(), *self.handshaking.values()):
             await outbound.aclose()
 
 
-def _egress(link: LinkSettings) -> Egress:
+def _egress(link: LinkSettings, *, once: bool = False) -> Egress:
     return Egress(
         allow_private=link.allow_private,
         in_flight=link.limits.in_flight,
         ascii_only=link.policy.json_ascii_only,
+        once=once,
     )
 
 
@@ -202,16 +215,17 @@ class Gateway:
         doorkeeper = Doorkeeper(store.credential)
         wires = Wires(links)
         lookup = Lookup(store, CODEC)
-        discovery = Discovery(links=links, adapters=ADAPTERS, outbound=wires.pushing)
+        discovery = Discovery(links=links, adapters=ADAPTERS, outbound=wires.handshaking)
         registrar = Registrar(links=links, adapters=ADAPTERS, doorkeeper=doorkeeper, discovery=discovery, lanes=store)
         handshakes = Handshakes(links=links, adapters=ADAPTERS, registrar=registrar, discovery=discovery)
         wires.answered = handshakes.answered
         exchange = Exchange(adapters=ADAPTERS, lookup=lookup, wire=wires)
         inquiry = Inquiry(exchange=exchange, objects=store, codec=CODEC)
         showing = Showing(store=store, codec=CODEC)
+        crawls = Crawls(store)
         courier = Courier(
-            store=store, showing=showing, lookup=lookup, inquiry=inquiry, adapters=ADAPTERS, wire=wires, codec=CODEC,
-            directory=lambda: links.directory,
+            store=store, crawls=crawls, showing=showing, lookup=lookup, inquiry=inquiry, adapters=ADAPTERS, wire=wires,
+            codec=CODEC, directory=lambda: links.directory,
         )  # fmt: skip
         references = References(objects=store, codec=CODEC)
         authorizations = Authorizations(exchange=exchange, lookup=lookup, codec=CODEC, objects=store, lately=references)
@@ -227,7 +241,9 @@ class Gateway:
         )
         presence = Presence(store=store, exchange=exchange, wire=wires, codec=CODEC, ledger=courier, links=links)
         wires.heard, wires.missed = presence.heard, presence.missed
-        lists = Lists(exchange=exchange, store=store, showing=showing, lookup=lookup, inquiry=inquiry, codec=CODEC)
+        lists = Lists(
+            exchange=exchange, store=store, showing=showing, lookup=lookup, inquiry=inquiry, codec=CODEC, crawls=crawls
+        )  # fmt: skip
         shelves = Shelves(exchange=exchange, store=store, lookup=lookup, lists=lists, codec=CODEC)
         pipeline = Pipeline(
             exchange=exchange, authorizations=authorizations, inquiry=inquiry, commands=commands, profiles=profiles,
@@ -236,7 +252,7 @@ class Gateway:
         )  # fmt: skip
         server = OcpiServer(
             links=links, adapters=ADAPTERS, doorkeeper=doorkeeper, registrar=registrar, pipeline=pipeline,
-            called=(handshakes.nudge, presence.heard),
+            aliases=settings.aliases, called=(handshakes.nudge, presence.heard),
         )  # fmt: skip
         gateway = cls(
             settings, links, store, courier, handshakes, doorkeeper, Health(store.ping), wires=wires, server=server,
@@ -305,6 +321,7 @@ class Gateway:
 
     def _registration_changed(self, link: str) -> None:
         self._file_tokens()
+        self.doorkeeper.forget(link)
         self._presence.look()
         if self._up.is_set() and self.links.directory[link].registered:
             self.courier.wake(link)

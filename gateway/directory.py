@@ -288,6 +288,9 @@ class Directory:
         seated = [link for link in self._partners.get((party, supply), ()) if ours is None or link.our_party(ours)]
         behind = [link for link in self._hubs if link.reaches(party) and (ours is None or link.our_party(ours))]
 
+        if len(seated) + len(behind) < 2:
+            return (*seated, *behind)
+
         def rank(link: Link) -> tuple[bool, ...]:
             unfit = (not link.registered, link.stage is Stage.TEST, self._out_of_time(link, at))
             return (*unfit, *self._tier(link, party, supply=supply, seated=bool(seated)))

@@ -22,6 +22,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
@@ -39,8 +40,10 @@ from gateway.model.document import Document
 from gateway.model.errors import (
     GatewayError,
     InvalidObject,
+    NotConnected,
     NotDurable,
     NotFound,
+    ReceiverError,
     SenderError,
 )
 from gateway.model.facts import Facts, Loss, Withheld
@@ -55,6 +58,7 @@ from gateway.profiles import Profiles
 from gateway.references import References
 from gateway.routing import About, Broadcast, Copy, Forward, Plan, Target, route
 from gateway.serving import Shelves
+from gateway.sharing import shown
 from gateway.showing import Showing
 from gateway.telemetry import COPIES, MASK, MESSAGES, declare, declare_object
 
@@ -71,6 +75,9 @@ class Owing(Protocol):
 
     async def owed(self, name: Name) -> None:
         """Something was said and is noted as owed: spread it and wake those who deliver."""
+
+    async def brought(self, link: Link, name: Name, wire: Any) -> None:
+        """A receiver has this by now, because somebody waited for it; None: it has deleted it."""
 
 
 @frozen(kw_only=True)
@@ -203,9 +210,12 @@ class Pipeline:
     async def _push(
         self, message: Message, http: HttpRequest, source: Link, directory: Directory, adapter: Adapter
     ) -> Answer:
+        now = self._clock()
+        if source.paused_in is not None and now < source.paused_in:
+            raise ReceiverError(f"what you push isn't taken until {source.paused_in:%Y-%m-%dT%H:%M:%SZ}: send it then")
         reading: Reading | None = None
         announced: str | None = None
-        about = About(at=self._clock())
+        about = About(at=now)
         if message.module in _OF_A_TOKEN:
             # The route follows the contract: whose token it is, and when it began, stands in the body.
             reading = await self._read(message, source, directory, adapter, None)
@@ -428,12 +438,25 @@ class Pipeline:
     ) -> Answer:  # fmt: skip
         """The receiver has it before the sender reads 1000."""
         if isinstance(plan, Forward):
-            answer = await self._deliver(message, reading, source, plan.target, directory)
+            answer, wire = await self._deliver(message, reading, source, plan.target, directory)
             if not answer.good:
                 return answer
-        await self._say(message, reading, source, adapter, (), None)
-        await self._show(message, reading, plan, directory)
+        variant = _variant(plan, message, source)
+        await self._say(message, reading, source, adapter, (), variant)
+        if source.backend and isinstance(plan, Forward):
+            await self._waited_for(reading, directory[plan.target.link], wire, plan.target, variant)
+        if variant is None or reading.canonical is not None:
+            await self._show(message, reading, plan, directory)
         return await self._accepted(reading, http, source)
+
+    async def _waited_for(self, reading: Reading, link: Link, wire: Any, target: Target, variant: str | None) -> None:
+        """A backend waited until this link had its push: the ledger is told, as if it had brought it itself."""
+        await self._ledger.brought(link, reading.name, wire)
+        if variant is not None and reading.canonical is None:
+            # Without what was meant for it alone, it is to have what everybody has; if there is that.
+            await self._objects.owe(link.id, reading.name, int(self._clock().timestamp() * 1000))
+        if reading.name.module is Module.TARIFFS:
+            await self._look_again(reading.name, [target])
 
     async def _show(self, message: Message, reading: Reading, plan: Plan, directory: Directory) -> None:
         """Whoever it was for may list it from now on, also a backend that doesn't want it pushed."""
@@ -449,22 +472,26 @@ class Pipeline:
 
     async def _deliver(
         self, message: Message, reading: Reading, source: Link, target: Target, directory: Directory
-    ) -> Answer:
+    ) -> tuple[Answer, Any]:
+        """The receiver's answer, and what it then has, in its own form; None after a DELETE."""
         link = directory[target.link]
+        if not link.delivers(self._clock()):
+            raise NotConnected(f"{target.party} is not connected")
         adapter = self._exchange.adapter(link)
-        onward = _onward(message, target, reading)
+        onward = _onward(message, target, reading, link)
         if reading.canonical is None:
-            return await self._exchange.ask(onward.evolve(body=None), source, link)
+            return await self._exchange.ask(onward.evolve(body=None), source, link), None
+        canonical = shown(link, message.module, reading.canonical)
         seen = crossing(message.evolve(receiver=target.party), link)
         try:
             after, facts = await self._lookup.through(
-                lambda c: adapter.down(reading.kind, reading.canonical, c), seen, directory, reading.facts
+                lambda c: adapter.down(reading.kind, canonical, c), seen, directory, reading.facts, link=link.id
             )
         except Withheld as withheld:
-            if not await self._inquiry.helps(withheld, reading.canonical, directory):
+            if not await self._inquiry.helps(withheld, canonical, directory):
                 raise
             after, facts = await self._lookup.through(
-                lambda c: adapter.down(reading.kind, reading.canonical, c), seen, directory
+                lambda c: adapter.down(reading.kind, canonical, c), seen, directory, link=link.id
             )
         whole = onward.evolve(
             verb=Verb.POST if message.module is Module.CDRS else Verb.PUT,
@@ -472,10 +499,14 @@ class Pipeline:
             body=Document(reading.kind, after.data),
             losses=(*reading.losses, *after.losses),
         )
-        if reading.whole:
-            return await self._exchange.ask(whole, source, link)
+        try:
+            former = None if reading.whole else shown(link, message.module, reading.before)
+        except Withheld:
+            former = None  # it comes into its sight with this
+        if former is None:
+            return await self._exchange.ask(whole, source, link), after.data
         before, _ = await self._lookup.through(
-            lambda c: adapter.down(reading.kind, reading.before, c), seen, directory, facts
+            lambda c: adapter.down(reading.kind, former, c), seen, directory, facts, link=link.id
         )
         named = self._exchange.adapter(source).touched(reading.kind, reading.touched, up=True)
         touched = adapter.touched(reading.kind, named, up=False)
@@ -487,14 +518,12 @@ class Pipeline:
                 body=Document(change.kind, change.body),
                 losses=(
                     *reading.losses,
-                    *change.loses(
-                        reading.kind, after.losses, lambda names: adapter.touched(reading.kind, names, up=False)
-                    ),
+                    *change.loses(reading.canonical, after.losses, partial(adapter.touched, up=False)),
                 ),
             )
             for change in changes
         ]
-        return await self._send_changes(parts, whole, source, link)
+        return await self._send_changes(parts, whole, source, link), after.data
 
     async def _send_changes(self, parts: Sequence[Message], whole: Message, source: Link, link: Link) -> Answer:
         for part in parts:
@@ -528,11 +557,11 @@ def _traced(message: Message) -> Message:
     )
 
 
-def _onward(message: Message, target: Target, reading: Reading | None) -> Message:
-    """The message as it goes on: to the target's party, a new request id."""
-    ref = message.ref
-    if reading is not None:
-        ref = evolve(ref, owner=reading.name.owner, id=reading.name.id, type=reading.name.type)
+def _onward(message: Message, target: Target, reading: Reading, link: Link) -> Message:
+    """The message as it goes on: to the target's party, under the id that it knows, with a new request id."""
+    name = reading.name
+    id = (link.tariff_id(name.id) or name.id) if name.module is Module.TARIFFS else name.id
+    ref = evolve(message.ref, owner=name.owner, id=id, type=name.type)
     return message.evolve(receiver=target.party, ref=ref, trace=hop(message.trace))
 
 

@@ -16,7 +16,7 @@ from gateway.model.dialect import Dialect, Seat
 from gateway.model.facts import Crossing, Needs, Translated
 from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Ref
 from gateway.model.modules import Kind, Module, Side
-from gateway.model.names import CdrEntry, CdrState, Due, Name, Registered, Said, Sent
+from gateway.model.names import CdrEntry, CdrState, Due, Mark, Name, Registered, Said, Sent
 from gateway.model.party import Party
 from gateway.model.peer import PeerCredentials as PeerCredentials
 from gateway.model.policy import Policy
@@ -318,6 +318,9 @@ class Owed(Objects, Protocol):
     def woken(self, every: float = 1.0) -> AsyncGenerator[str | None, None]:
         """Links as they are owed something; None: look at all of them."""
 
+    async def mark(self, link: str) -> Mark:
+        """How far the link has come: what becomes due, or is shown to it, from now on lies behind this."""
+
     async def owing(self) -> list[str]:
         """Links with anything due or any CDR pending."""
 
@@ -375,6 +378,9 @@ class Seen(Protocol):
 
     async def unsee_all(self, link: str) -> None:
         """The link may list nothing any more."""
+
+    async def rank(self, link: str, name: Name) -> int | None:
+        """The place of an object among all that the link learned of; None for one that it may not list."""
 
     async def sees(self, link: str, names: Sequence[Name]) -> list[bool]:
         """For each name whether the link may list it."""

@@ -12,7 +12,9 @@ import click
 
 from gateway import telemetry
 from gateway.cli.options import refuse
-from gateway.demo.story import ACME, VOLT, Story
+from gateway.demo.chapters import plot
+from gateway.demo.story import ACME, HUB, VOLT
+from gateway.demo.telling import Story
 from gateway.demo.world import World
 from gateway.store.embedded import NoServer
 
@@ -20,11 +22,12 @@ from gateway.store.embedded import NoServer
 @click.command(epilog="Example: ocpi-gateway demo --keep")
 @click.option("--keep", is_flag=True, help="Leave it running afterwards, until Ctrl-C.")
 def demo(keep: bool) -> None:
-    """Play a charging session between a backend and two eMSPs, on loopback, without any configuration.
+    """Play charging sessions between a backend, two eMSPs and a hub, on loopback, without any configuration.
 
-    Starts an embedded Redis, the gateway, a 2.2.1 backend, a 2.1.1 eMSP that writes alpha-3 country codes and a 2.2.1
-    eMSP, registers them, and takes a charging session from location to CDR through all of them. Each line is a message
-    as it crosses. Exit code 0 only if every peer received exactly what it must.
+    Starts an embedded Redis, the gateway, a 2.2.1 backend, a 2.1.1 eMSP that writes alpha-3 country codes, a 2.2.1 eMSP
+    and a hub with two more behind it. Registers them, tells who is there, takes three sessions from location to CDR,
+    one of them started and one stopped by a command, reads lists, and changes keys. Each line is a message as it
+    crosses. Exit code 0 only if everybody received exactly what they must.
     """
     started = time.perf_counter()
     story = Story(click.echo)
@@ -43,10 +46,10 @@ def demo(keep: bool) -> None:
 
 
 async def _play(story: Story, folder: Path, started: float, *, keep: bool) -> None:
-    async with World.of(folder, ACME, VOLT) as world:
+    async with World.of(folder, ACME, VOLT, HUB) as world:
         with telemetry.watching(story.crossed):
             try:
-                await story.play(world)
+                await story.play(world, plot(world))
             except (AssertionError, TimeoutError) as error:
                 # A delivery that never came: the story can't go on.
                 story.wrong.append(str(error) or "a delivery didn't come in time")

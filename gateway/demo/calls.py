@@ -98,7 +98,11 @@ class Calls:
         return await self._ask(method, url, module, side, kind, call, of_list=method == "GET" and side == "SENDER")
 
     async def pull(self, module: str, **options: Any) -> list[Object]:
-        """All objects of the Sender interface over there, page after page.
+        """All objects of the Sender interface over there: what stands on its ``pages()``."""
+        return [obj for page in await self.pages(module, **options) for obj in page.data]
+
+    async def pages(self, module: str, **options: Any) -> list[Exchange]:
+        """All pages of the Sender interface over there, as each leads to the next.
 
         ``options`` are those of a ``Call``; any other is a parameter of the query: ``limit="10"``.
 
@@ -108,10 +112,10 @@ class Calls:
         call, query = apart(options)
         call["side"], call["query"] = "SENDER", query
         exchange = await self.get(module, **call)
-        found: list[Object] = []
+        found: list[Exchange] = []
         for _ in range(_HIGHEST_PAGE_COUNT):
             assert exchange.ok, str(exchange)
-            found += exchange.data
+            found.append(exchange)
             following = re.search(r'<([^>]+)>\s*;\s*rel="?next"?', exchange.headers.get("link", ""))
             if not following:
                 return found

@@ -12,7 +12,8 @@ What is sent?
 
 What if an attempt ends in doubt?
     Taking an entry deletes what is known of the receiver, and only a confirmed delivery writes it again. So after
-    doubt the next request is a whole PUT: a repeated PATCH that appends charging periods would bill them twice.
+    doubt the next request is a whole PUT: a repeated PATCH that appends charging periods would bill them twice. That
+    the receiver may have something is remembered all the same: what it may no longer see must be withdrawn even so.
 
 And CDRs?
     Each is owed once per receiver and never again, so it has an entry with a state: pending, in flight, delivered, in

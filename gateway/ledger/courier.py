@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -18,6 +19,7 @@ from attrs import evolve, frozen
 
 from gateway.directory import Directory, Link, receiver_is_supply
 from gateway.inquiry import LOCATION_UNKNOWN, Inquiry, location_of
+from gateway.ledger.crawls import Crawls
 from gateway.lookup import Lookup
 from gateway.model.change import Change
 from gateway.model.document import Document
@@ -25,7 +27,7 @@ from gateway.model.errors import GatewayError, NotConnected, NotDurable
 from gateway.model.facts import Crossing, Loss, Translated, Withheld
 from gateway.model.message import Answer, HttpAnswer, Message, Ref, Trace
 from gateway.model.modules import MODULES, Kind, Module, Side, Verb
-from gateway.model.names import CdrEntry, CdrState, Due, Name, Said, Sent
+from gateway.model.names import CdrEntry, CdrState, Due, Name, Said, Sent, fold
 from gateway.model.party import Party
 from gateway.model.values import moment
 from gateway.ports import Adapter, Codec, Owed, Wire
@@ -43,8 +45,15 @@ _LONGEST_PAUSE_S: Final = 300.0
 _SWEEP_S: Final = 5.0
 _LANE_MS: Final = int(DELIVERY_S * 2000)
 
+# What the request itself is to blame for. Not 401, 403, 404, 408 and 429: these pass, or aren't about the object.
+_REJECTED: Final = frozenset({400, 405, 406, 409, 410, 411, 413, 414, 415, 422})
+
 # What a front proxy answers for a service that is down: the CDR was not stored.
 _NOT_STORED: Final = frozenset({429, 502, 503})
+
+
+_NOBODY_KNOWS: Final = ""
+"""The version of what a receiver may have, after an attempt that failed: enough to withdraw it, not to build on it."""
 
 
 @frozen
@@ -62,13 +71,24 @@ class _Attempt:
     @property
     def refused(self) -> bool:
         """The receiver understood and said no (2xxx): the same again would get the same answer."""
-        return self.answer is not None and 2000 <= self.answer.status <= 2999
+        # 401 is about our token, whatever the envelope says: with the right one the same object is taken.
+        return self.answer is not None and 2000 <= self.answer.status <= 2999 and self.http != 401
+
+    @property
+    def rejected(self) -> bool:
+        """Its framework said no before OCPI was reached: an object that it can't read stays one that it can't read."""
+        return self.answer is None and self.http in _REJECTED
 
     @property
     def not_stored(self) -> bool:
         """The receiver certainly didn't store it, so that posting it again can't bill it twice."""
         # An OCPI answer that isn't success says so itself; a front proxy says it for a service that is down.
         return self.answer is not None or isinstance(self.error, NotConnected) or self.http in _NOT_STORED
+
+    @property
+    def changed_nothing(self) -> bool:
+        """Whether the receiver certainly has what it had before."""
+        return self.refused or isinstance(self.error, NotConnected)
 
     @property
     def reason(self) -> str:
@@ -103,6 +123,7 @@ class Courier:
         self,
         *,
         store: Owed,
+        crawls: Crawls,
         showing: Showing,
         lookup: Lookup,
         inquiry: Inquiry,
@@ -113,6 +134,7 @@ class Courier:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
+        self._crawls = crawls
         self._showing = showing
         self._lookup = lookup
         self._inquiry = inquiry
@@ -141,6 +163,13 @@ class Courier:
             return
         for link in links:
             self.wake(link)
+
+    async def brought(self, link: Link, name: Name, wire: Any) -> None:
+        """A receiver has this by now, because the sender waited for it; None: it has deleted it."""
+        await self._store.take(link.id, name)
+        if wire is not None and name.module is not Module.CDRS:
+            has = Sent(wire=self._codec.dumps(wire), version=link.dialect.version, sequence=0)
+            await self._store.settle(link.id, Due(name, ticket=0, at=0), has)  # no reason to look is settled by it
 
     async def _show(self, name: Name, links: Iterable[str]) -> None:
         """Whoever is owed it may list it as of now, however long it takes until it is brought."""
@@ -278,14 +307,14 @@ class Courier:
             said = await self._store.read(due.name, link.id)
             if said is None or said.deleted:
                 await self._showing.hide(link, due.name)
-            if said is None or (due.name.module, Side.RECEIVER) not in link.dialect.endpoints:
+            if said is None or not _takes(link, due.name.module):
                 # Gone, or they have no interface that takes it; they may list it. One that comes makes us look again.
                 await self._store.settle(link.id, due, None)
                 return
             errand = self._errand(link, due.name, said)
             sent = await self._store.take(link.id, due.name)
             if said.deleted:
-                await self._withdraw(errand, due)
+                await self._withdraw(errand, due, sent)
             else:
                 await self._bring_current(errand, due, sent, directory)
 
@@ -299,16 +328,22 @@ class Courier:
             raise
         except GatewayError as error:
             await self._showing.hide(errand.link, due.name)
+            await self._store.settle(errand.link.id, due, sent, due.at)
             await self._hold(errand.link, due, "untranslatable", error.message)
+            return
+        if sent is not None and self._former_id(errand, sent) is not None:
+            await self._rename(errand, due, sent)
             return
         await self._showing.show(errand.link, due.name, self._codec.loads(errand.said.canonical))
         version = errand.adapter.version
         known = self._codec.loads(sent.wire) if sent is not None and sent.version == version else None
         ref, policy = errand.message.ref, errand.link.dialect.policy
         changes = errand.adapter.changes(errand.kind, ref, known, down.data, frozenset(), policy)
+        if changes and await self._crawls.cover(errand.link.id, due, known=known is not None):
+            changes = ()
         attempt = await self._send(errand.losing(down.losses), changes, down.data)
         again = _ms(down.until) if down.until else None
-        await self._ended(errand, due, attempt, down.data, again)
+        await self._ended(errand, due, sent, attempt, down.data, again)
 
     async def _translated(self, errand: _Errand, directory: Directory) -> Translated:
         canonical = shown(errand.link, errand.message.module, self._codec.loads(errand.said.canonical))
@@ -342,9 +377,8 @@ class Courier:
         link, adapter = errand.link, errand.adapter
         body = None if change.body is None else Document(change.kind, change.body)
         trace = Trace(request_id=str(uuid.uuid4()), correlation_id=errand.message.trace.correlation_id)
-        losses = change.loses(
-            errand.kind, errand.message.losses, lambda names: adapter.touched(errand.kind, names, up=False)
-        )
+        canonical = self._codec.loads(errand.said.canonical) if errand.message.losses else {}
+        losses = change.loses(canonical, errand.message.losses, partial(adapter.touched, up=False))
         message = errand.message.evolve(verb=change.verb, ref=change.ref, body=body, trace=trace, losses=losses)
         started = time.perf_counter()
         http: HttpAnswer | None = None
@@ -371,14 +405,26 @@ class Courier:
         )
         return attempt
 
-    async def _withdraw(self, errand: _Errand, due: Due) -> None:
-        """The owner deleted it: so does the receiver. That it isn't there is as good as deleted."""
-        gone = Change(verb=Verb.DELETE, ref=errand.message.ref, kind=errand.kind, body=None)
-        attempt = await self._attempt(errand, gone)
+    async def _withdraw(self, errand: _Errand, due: Due, sent: Sent | None, again_ms: int | None = None) -> None:
+        """The owner deleted it, or takes it back: so does the receiver. That it isn't there is as good as deleted."""
+        former = self._former_id(errand, sent) if sent is not None else None
+        ref = errand.message.ref if former is None else evolve(errand.message.ref, id=former)
+        attempt = await self._attempt(errand, Change(verb=Verb.DELETE, ref=ref, kind=errand.kind, body=None))
         if attempt.good or (attempt.answer is not None and attempt.answer.http == 404):
-            await self._store.settle(errand.link.id, due, None)
+            await self._store.settle(errand.link.id, due, None, again_ms)
         else:
-            await self._failed(errand.link, due, attempt)
+            await self._failed(errand.link, due, attempt, sent)
+
+    async def _rename(self, errand: _Errand, due: Due, sent: Sent) -> None:
+        """A tariff has another id towards this link than it had: it goes under the one, and comes under the other."""
+        await self._withdraw(errand, due, sent, again_ms=due.at)
+
+    def _former_id(self, errand: _Errand, sent: Sent) -> str | None:
+        """The id by which a receiver has a tariff, where it isn't the one by which it is to know it."""
+        if errand.message.module is not Module.TARIFFS:
+            return None
+        id = str(self._codec.loads(sent.wire)["id"])
+        return None if fold(id) == fold(errand.message.ref.id) else id
 
     async def _keep_back(self, errand: _Errand, due: Due, sent: Sent | None, withheld: Withheld) -> None:
         """It must not be shown, or can't be said: withdrawn where the receiver has it, held where money hangs on it."""
@@ -399,36 +445,45 @@ class Courier:
             )  # fmt: skip
             await self._store.settle(errand.link.id, due, None)
         elif module is Module.TARIFFS:
-            await self._withdraw(errand, due)
+            await self._withdraw(errand, due, sent)
         else:
             await self._hide(errand, due, sent)
 
     async def _hide(self, errand: _Errand, due: Due, sent: Sent) -> None:
         """A location that may no longer be shown: OCPI deletes none, so all its EVSEs become REMOVED."""
         shown = self._codec.loads(sent.wire)
+        removed = all(evse["status"] == "REMOVED" for evse in shown.get("evses") or ())
+        if removed and sent.version != _NOBODY_KNOWS:
+            await self._store.settle(errand.link.id, due, sent)
+            return
         # Not before what they have, whatever the owner's clock says: they would take it for old.
         stamp = f"{max(self._clock(), moment(shown['last_updated'])):%Y-%m-%dT%H:%M:%SZ}"
         evses = [{**evse, "status": "REMOVED", "last_updated": stamp} for evse in shown.get("evses") or ()]
         hidden = {**shown, "evses": evses, "last_updated": stamp}
         attempt = await self._send(errand, [errand.put(hidden)], hidden)
-        await self._ended(errand, due, attempt, hidden, None)
+        await self._ended(errand, due, sent, attempt, hidden, None)
 
     async def _ended(
-        self, errand: _Errand, due: Due, attempt: _Attempt | None, wire: Any, again_ms: int | None
+        self, errand: _Errand, due: Due, sent: Sent | None, attempt: _Attempt | None, wire: Any, again_ms: int | None
     ) -> None:
-        """An attempt ended: what the receiver has now is written down only if it said so."""
+        """An attempt ended: what the receiver has now counts as known only if it said so."""
+        has = Sent(wire=self._codec.dumps(wire), version=errand.adapter.version, sequence=errand.said.sequence)
         if attempt is not None and not attempt.good:
-            await self._failed(errand.link, due, attempt)
+            await self._failed(errand.link, due, attempt, sent if attempt.changed_nothing else has)
             return
         self._failures.pop(errand.link.id, None)
-        has = Sent(wire=self._codec.dumps(wire), version=errand.adapter.version, sequence=errand.said.sequence)
         await self._store.settle(errand.link.id, due, has, again_ms)
 
-    async def _failed(self, link: Link, due: Due, attempt: _Attempt) -> None:
-        if attempt.refused:
+    async def _failed(self, link: Link, due: Due, attempt: _Attempt, perhaps: Sent | None) -> None:
+        """It is held, or tried again. What the receiver may have by now is kept for the day it must be withdrawn."""
+        final = attempt.refused or attempt.rejected
+        later = due.at if final else self._later(link)
+        if perhaps is not None:
+            await self._store.settle(link.id, due, evolve(perhaps, version=_NOBODY_KNOWS), later)
+        if final:
             await self._hold(link, due, "refused", attempt.reason)
-        else:
-            await self._store.postpone(link.id, due, self._later(link))
+        elif perhaps is None:
+            await self._store.postpone(link.id, due, later)
 
     async def _hold(self, link: Link, due: Due, reason: str, detail: str) -> None:
         PARKED.labels(link.id, due.name.module, reason).inc()
@@ -541,6 +596,11 @@ def _crossing(link: Link, message: Message) -> Callable[[Any], Crossing]:
     return lambda facts: Crossing(
         facts=facts, policy=link.dialect.policy, owner=message.ref.owner, peer=message.receiver
     )
+
+
+def _takes(link: Link, module: Module) -> bool:
+    """Whether the other side takes pushes of this module: it has the interface, and it isn't off on the link."""
+    return (module, Side.RECEIVER) in link.dialect.endpoints and link.pushes(module)
 
 
 def _id_for(link: Link, module: Module, id: str) -> str:

@@ -10,6 +10,10 @@ from attrs import frozen
 from gateway.model.facts import Loss
 from gateway.model.message import Ref
 from gateway.model.modules import Kind, Verb
+from gateway.model.names import fold
+
+Touched = Callable[[Kind, frozenset[str]], frozenset[str]]
+"""The fields on the other side that come of these fields of a canonical object of that kind."""
 
 
 @frozen(kw_only=True)
@@ -21,25 +25,41 @@ class Change:
     kind: Kind
     body: Any
 
-    def loses(
-        self, whole: Kind, losses: tuple[Loss, ...], targets: Callable[[frozenset[str]], frozenset[str]]
-    ) -> tuple[Loss, ...]:
+    def loses(self, canonical: Mapping[str, Any], losses: tuple[Loss, ...], touched: Touched) -> tuple[Loss, ...]:
         """Of what translating the whole object lost, what this request is about.
 
-        A PATCH of the object leaves most of it unsaid: what was lost there was lost when it was last said.
+        One about an EVSE or connector leaves the rest of the location unsaid, a PATCH most of what it addresses: what
+        was lost there was lost when it was last said.
 
         Args:
-            whole: the kind of the whole object.
-            losses: of its translation, by pointers into the canonical object.
-            targets: the fields on the other side that come of fields of the canonical object.
+            canonical: the whole object.
+            losses: of its translation, by pointers into it.
         """
-        if self.verb is not Verb.PATCH or self.kind is not whole:
+        if not losses:
             return losses
-        return tuple(loss for loss in losses if _concerns(loss, targets, self.body))
+        at = _pointer(canonical, self.ref)
+        if at is None:
+            return ()  # the piece isn't there any more
+        inside = [loss for loss in losses if not at or loss.pointer.startswith(f"{at}/")]
+        if self.verb is Verb.PATCH:
+            inside = [loss for loss in inside if self._says(loss.pointer[len(at) + 1 :].partition("/")[0], touched)]
+        return tuple(inside)
+
+    def _says(self, name: str, touched: Touched) -> bool:
+        fields = touched(self.kind, frozenset({name}))
+        # A field that comes to nothing on the other side never stands in a body: it is told each time.
+        return not fields or not fields.isdisjoint(self.body)
 
 
-def _concerns(loss: Loss, targets: Callable[[frozenset[str]], frozenset[str]], body: Mapping[str, Any]) -> bool:
-    name = loss.pointer.partition("/")[2].partition("/")[0]
-    fields = targets(frozenset({name}))
-    # A field that comes to nothing on the other side never stands in a body: it is told each time.
-    return not fields or not fields.isdisjoint(body)
+def _pointer(canonical: Mapping[str, Any], ref: Ref) -> str | None:
+    """Where in a canonical object the piece stands that is addressed; None: nowhere."""
+    at, piece = "", canonical
+    for name, key, id in (("evses", "uid", ref.evse_uid), ("connectors", "id", ref.connector_id)):
+        if id is None:
+            break
+        pieces = enumerate(piece.get(name) or ())
+        index, piece = next((one for one in pieces if fold(one[1][key]) == fold(id)), (-1, {}))
+        if index < 0:
+            return None
+        at += f"/{name}/{index}"
+    return at

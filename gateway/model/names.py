@@ -122,17 +122,32 @@ class Said:
 
 @frozen(kw_only=True)
 class Sent:
-    """What a receiver has: delivered and confirmed.
+    """What a receiver has: delivered and confirmed, or what it may have after an attempt that failed.
 
     Attributes:
         wire: the object in the receiver's form, as bytes of JSON.
-        version: the OCPI version of ``wire``.
+        version: the OCPI version of ``wire``; empty where nobody knows whether it has just this.
         sequence: of what was said when it was translated.
     """
 
     wire: bytes
     version: str
     sequence: int
+
+
+@frozen
+class Mark:
+    """How far a link had come at one moment: everything up to here it was owed, and could list, by then.
+
+    Attributes:
+        ticket: the last that was given out for it.
+        rank: of the last object that it learned of.
+        at: the moment, in milliseconds since 1970.
+    """
+
+    ticket: int
+    rank: int
+    at: int
 
 
 @frozen

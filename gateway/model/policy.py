@@ -89,13 +89,11 @@ class Policy:
     auth_schemes: tuple[str, ...] = switch(
         ("Token",), "schemes understood in the Authorization header", values=("Token", "Bearer"), acted=False, some=True
     )
-    auth_token_grace_s: int = switch(
-        300, "for how many seconds at most the old token stays valid after a rotation", acted=False
-    )
+    auth_token_grace_s: int = switch(300, "for how many seconds at most the old token stays valid after a rotation")
 
     # Versions, modules and ids
     version_aliases: Mapping[str, str] = switch(
-        {}, "names in this peer's list of versions that mean another one, such as {2.2: 2.2.1}", acted=False
+        {}, "names in this peer's list of versions that mean another one, such as {2.2: 2.2.1}"
     )
     capabilities_unsupported: tuple[str, ...] = switch(
         (), "commands that we answer with NOT_SUPPORTED ourselves, by their names; chargingprofiles too"

@@ -19,7 +19,7 @@ og:profiled:{OWNER}:name    hash   link -> what it said when it set a charging p
 *owed, one tag per link*
 og:due:{link}               zset   names to look at, by the time in ms
 og:ticket:{link}            hash   name -> ticket of the due entry; # is the counter
-og:sent:{link}              hash   name -> what was delivered last and confirmed
+og:sent:{link}              hash   name -> what was delivered last, confirmed or perhaps (then without version)
 og:held:{link}              hash   name -> why it can't be delivered
 og:cdr:{link}               zset   names of CDRs not delivered, by the time in ms; +inf unless pending
 og:cdrdone:{link}           zset   names of CDRs delivered, by the time in ms

@@ -25,8 +25,9 @@ from attrs import define
 from redis.asyncio.client import Pipeline
 
 from gateway.model.modules import Module
-from gateway.model.names import Backlog, CdrEntry, CdrState, Due, Held, Name, Sent
+from gateway.model.names import Backlog, CdrEntry, CdrState, Due, Held, Mark, Name, Sent
 from gateway.store.connection import Connection, mark
+from gateway.store.keys import COUNTER
 
 _CDR_FIELDS: Final = ("state", "reason", "attempts", "owed", "moved", "at", "location", "digest")
 # So many objects are owed in one round trip: they take Redis some 10 ms.
@@ -113,6 +114,14 @@ class Owed(Connection):
         entries = await self.command("HGETALL", self.keys.held(link))
         found = [Held(Name.parse(text.decode()), *_unpack_held(packed)) for text, packed in entries.items()]
         return sorted(found, key=lambda held: (held.at, held.name.text))
+
+    async def mark(self, link: str) -> Mark:
+        """How far the link has come: whatever becomes due, or is shown to it, from now on lies behind this mark."""
+        async with self.durable(), self.client.pipeline(transaction=True) as pipe:
+            pipe.hget(self.keys.ticket(link), COUNTER)
+            pipe.hget(self.keys.seen_parts(link), COUNTER)
+            ticket, rank = await pipe.execute()
+        return Mark(ticket=int(ticket or 0), rank=int(rank or 0), at=self.now())
 
     async def owing(self) -> list[str]:
         """Links with anything due or any CDR pending, now or later, in the order of their ids."""

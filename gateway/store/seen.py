@@ -66,6 +66,11 @@ class Seen(Connection):
                 pipe.zscore(self.keys.seen(link, name.module), name.text)
             return [rank is not None for rank in await pipe.execute()]
 
+    async def rank(self, link: str, name: Name) -> int | None:
+        """The place of an object among all that the link learned of; None for one that it may not list."""
+        rank = await self.command("ZSCORE", self.keys.seen(link, name.module), name.text)
+        return None if rank is None else int(rank)
+
     async def seen_page(
         self,
         link: str,
