@@ -171,6 +171,21 @@ async def test_what_was_acknowledged_survives_a_restart(world: Begin, impatient:
         assert (await stage[name].wait_for("PATCH", "locations")).body == change
 
 
+@BOTH_EMSPS
+async def test_what_a_framework_rejects_is_held(world: Begin, impatient: None, name: str) -> None:
+    """A bare 422 is about the object: it is set aside with its reason, not sent for ever, and goes out when it changes."""
+    stage = await world(ACME, VOLT, backend=operator(NEW))
+    stage[name].fail("locations", "PUT", http=422, body=b'{"detail": "connectors"}')
+    await stage.backend.push_location(thing("location", NEW))
+    await settled(stage)
+    (held,) = await stage.gateway.store.held(name)
+    assert (held.reason, held.detail) == ("refused", "HTTP 422 without an OCPI envelope")
+    await stage.backend.push_location(thing("location", NEW) | {"last_updated": day(1)})
+    await settled(stage)
+    assert await stage.gateway.store.held(name) == []
+    assert len([got for got in stage[name].received if got.module == "locations"]) == 2
+
+
 # CDRs -----------------------------------------------------------------------------------------------------------------
 
 
