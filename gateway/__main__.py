@@ -11,6 +11,7 @@ from gateway.cli.demo import demo
 from gateway.cli.doctor import doctor
 from gateway.cli.explain import explain
 from gateway.cli.options import Tools
+from gateway.cli.partner import partner
 from gateway.cli.route import route_
 from gateway.cli.run import run
 from gateway.cli.translate import translate
@@ -24,7 +25,7 @@ def cli(context: click.Context) -> None:
     context.obj = Tools(ADAPTERS, Gateway.running)
 
 
-for command in (run, demo, check, translate, explain, route_, doctor):
+for command in (run, demo, check, translate, explain, partner, route_, doctor):
     cli.add_command(command)
 
 

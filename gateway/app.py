@@ -9,7 +9,7 @@ way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -50,6 +50,7 @@ from gateway.web.identity import Doorkeeper, authorization
 from gateway.web.json import CODEC
 from gateway.web.registration import Registrar
 from gateway.web.server import Health, OcpiServer, admin_app
+from gateway.web.wishes import WISH, Wishes
 
 log = structlog.get_logger()
 
@@ -152,6 +153,7 @@ class Gateway:
     store: Store
     courier: Courier
     handshakes: Handshakes
+    wishes: Wishes
     doorkeeper: Doorkeeper
     health: Health
     ocpi: tuple[str, int] = ("", 0)
@@ -255,7 +257,8 @@ class Gateway:
             aliases=settings.aliases, called=(handshakes.nudge, presence.heard),
         )  # fmt: skip
         gateway = cls(
-            settings, links, store, courier, handshakes, doorkeeper, Health(store.ping), wires=wires, server=server,
+            settings, links, store, courier, handshakes,
+            Wishes(store=store, handshakes=handshakes), doorkeeper, Health(store.ping), wires=wires, server=server,
             registrar=registrar,
             callbacks=callbacks, presence=presence, joining=Joining(store, showing), lists=lists,
         )  # fmt: skip
@@ -329,7 +332,10 @@ class Gateway:
 
     def _join(self, link: str) -> None:
         """Let a link be owed what it is owed for what it is."""
-        task = asyncio.create_task(self._joined(link), name=f"join {link}")
+        self._soon(self._joined(link), name=f"join {link}")
+
+    def _soon(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        task = asyncio.create_task(work, name=name)
         self._joins.add(task)
         task.add_done_callback(self._joins.discard)
 
@@ -347,6 +353,8 @@ class Gateway:
         """What other replicas, and verbs on the command line, did to registrations and pauses."""
         async with aclosing(self.store.announcements(every=_REVIEW_S)) as announced:
             async for news in announced:
+                if news is not None and news[0] == WISH:
+                    self._soon(self.wishes.grant(news[1]), name="wish")
                 if news is not None and (news[0] != REGISTRATION or news[1] not in self.links.settings):
                     continue
                 with suppress(NotDurable):

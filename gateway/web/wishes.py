@@ -1,0 +1,161 @@
+"""What a person asks of the gateway from another process: a handshake, done by whoever can answer the call-backs in it.
+
+The other side of a handshake calls us back before it answers, so a verb on the command line can't do one alone. It
+writes its wish into the store and announces it; one of the replicas that run takes it, does it and writes down how it
+went. If nobody takes it in time, nobody runs, and whoever wished starts the listeners for as long as it takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from enum import StrEnum
+from typing import Final, Protocol
+
+import msgspec
+from attrs import frozen
+
+from gateway.handshake import advice
+from gateway.model.errors import GatewayError, NotDurable
+from gateway.web.handshakes import Handshakes
+
+WISH: Final = "wish"
+"""Topic of the announcement; its text is the wish's id."""
+
+TAKEN_S: Final = 2.0
+"""Seconds within which a running gateway takes a wish."""
+
+GRANTED_S: Final = 150.0
+"""Seconds that a handshake takes at most: two requests of discovery, and a POST or PUT of credentials."""
+
+_KEPT_S: Final = 300.0
+_LOOK_S: Final = 0.05
+
+
+class Deed(StrEnum):
+    """What may be wished."""
+
+    REGISTER = "register"
+    REFRESH = "refresh"
+    ROTATE = "rotate"
+    UNREGISTER = "unregister"
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How it went.
+
+    Attributes:
+        good: whether it is done.
+        text: what happened.
+        todo: what a person can do, where it isn't.
+    """
+
+    good: bool
+    text: str
+    todo: str = ""
+
+
+class Store(Protocol):
+    """What is needed of the store. Every method raises NotDurable."""
+
+    async def remember(self, id: str, value: bytes, ttl: float | None) -> None:
+        """Find ``value`` under ``id``."""
+
+    async def recall(self, id: str) -> bytes | None:
+        """What was remembered."""
+
+    async def claim(self, id: str, value: bytes, ttl: float) -> bytes | None:
+        """Who is first reads None."""
+
+    async def announce(self, topic: str, text: str) -> None:
+        """All replicas hear it."""
+
+
+class _Wish(msgspec.Struct, frozen=True):
+    link: str
+    deed: Deed
+
+
+_decode = msgspec.msgpack.Decoder(_Wish).decode
+_decode_outcome = msgspec.msgpack.Decoder(Outcome).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+@frozen(kw_only=True)
+class Wishes:
+    """Grants wishes, in a gateway that runs."""
+
+    store: Store
+    handshakes: Handshakes
+
+    async def grant(self, id: str) -> None:
+        """Do what was wished under this id, if nobody else does, and write down how it went."""
+        try:
+            packed = await self.store.recall(_wish(id))
+            if packed is None or await self.store.claim(_wish(id), b"", _KEPT_S) is not None:
+                return
+            await self.store.remember(_taken(id), b"1", _KEPT_S)
+            wish = _decode(packed)
+            outcome = await self.perform(wish.link, wish.deed)
+            await self.store.remember(_outcome(id), _encode(outcome), _KEPT_S)
+        except NotDurable:
+            return  # whoever wished reads that nothing came of it
+
+    async def perform(self, link: str, deed: Deed) -> Outcome:
+        """Do it here and now. Never raises for what a peer does wrong."""
+        try:
+            match deed:
+                case Deed.REGISTER:
+                    await self.handshakes.register(link)
+                    return Outcome(True, "registered, or invited to register where the file says `start: them`")
+                case Deed.REFRESH:
+                    await self.handshakes.refresh(link)
+                    return Outcome(True, "they have our present roles and URLs, and both sides new tokens")
+                case Deed.ROTATE:
+                    await self.handshakes.rotate(link)
+                    return Outcome(True, "both sides have new tokens")
+                case Deed.UNREGISTER:
+                    why = await self.handshakes.unregister(link)
+                    ended = "the registration is ended here"
+                    return Outcome(True, f"{ended}, but they weren't told: {why}" if why else f"{ended} and over there")
+        except GatewayError as error:
+            return Outcome(False, f"{error.status}: {error.message}", advice(error))
+
+
+async def wish(store: Store, link: str, deed: Deed) -> Outcome | None:
+    """Have a running gateway do it. None: none runs on this store.
+
+    Raises:
+        NotDurable: the store is away.
+    """
+    id = secrets.token_hex(8)
+    await store.remember(_wish(id), _encode(_Wish(link, deed)), _KEPT_S)
+    await store.announce(WISH, id)
+    if not await _comes(store, _taken(id), TAKEN_S):
+        # Taken back, so that a gateway which comes up a moment later doesn't do it as well.
+        if await store.claim(_wish(id), b"", _KEPT_S) is None:
+            return None
+        await _comes(store, _taken(id), TAKEN_S)
+    if outcome := await _comes(store, _outcome(id), GRANTED_S):
+        return _decode_outcome(outcome)
+    return Outcome(False, "the gateway took it, and hasn't said how it went", "look at its log, and at `partner show`")
+
+
+async def _comes(store: Store, id: str, within: float) -> bytes | None:
+    ends = time.monotonic() + within
+    while (found := await store.recall(id)) is None and time.monotonic() < ends:  # noqa: ASYNC110 (in another process)
+        await asyncio.sleep(_LOOK_S)
+    return found
+
+
+def _wish(id: str) -> str:
+    return f"wish:{id}"
+
+
+def _taken(id: str) -> str:
+    return f"wish-taken:{id}"
+
+
+def _outcome(id: str) -> str:
+    return f"wish-outcome:{id}"
