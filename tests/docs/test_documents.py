@@ -80,6 +80,22 @@ def known_options(verb: click.Command) -> set[str]:
     return {"--help", *(option for parameter in verb.params for option in parameter.opts)}
 
 
+def verbs(group: click.Group = cli, *before: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every verb with its words; those of a group after the group itself."""
+    for name, verb in group.commands.items():
+        yield (*before, name), verb
+        if isinstance(verb, click.Group):
+            yield from verbs(verb, *before, name)
+
+
+VERBS = dict(verbs())
+
+
+def verb_of(words: list[str]) -> click.Command | None:
+    """The verb that these words call: the longest that fits."""
+    return VERBS.get(tuple(words[:2])) or VERBS.get(tuple(words[:1]))
+
+
 def test_the_readme_has_the_two_commands() -> None:
     """One line runs it and one line tests it, on a machine that has nothing but Python."""
     shown = [block.strip() for block in blocks(DOCUMENTS["README.md"], "sh")]
@@ -104,8 +120,9 @@ def test_every_command_that_is_shown_exists(name: str) -> None:
     for words in commands(DOCUMENTS[name]):
         options = [word for word in words if word.startswith("--")]
         if words and not words[0].startswith("-"):
-            assert words[0] in cli.commands, words
-            assert set(options) <= known_options(cli.commands[words[0]]), words
+            verb = verb_of(words)
+            assert verb is not None, words
+            assert set(options) <= known_options(verb), words
         else:
             assert set(options) <= known_options(cli) | {"--version"}, words
 
@@ -116,14 +133,17 @@ def test_every_verb_is_in_the_table() -> None:
     assert sorted(listed) == sorted(cli.commands)
 
 
-@pytest.mark.parametrize("verb", cli.commands)
-def test_every_verb_has_help_with_an_example(verb: str) -> None:
-    """The example is a command of that verb, with options that it has."""
-    shown = CliRunner().invoke(cli, [verb, "--help"])
+@pytest.mark.parametrize("verb", VERBS, ids=["-".join(words) for words in VERBS])
+def test_every_verb_has_help_with_an_example(verb: tuple[str, ...]) -> None:
+    """The example is a command of that verb, with options that it has; of a group, of one of its verbs."""
+    shown = CliRunner().invoke(cli, [*verb, "--help"])
     assert shown.exit_code == 0
     _, _, example = " ".join(shown.output.replace("-\n", "-").split()).partition("Example: ocpi-gateway ")
-    assert example.split()[:1] == [verb]
-    assert {word for word in example.split() if word.startswith("--")} <= known_options(cli.commands[verb])
+    words = example.split()
+    assert tuple(words[: len(verb)]) == verb
+    called = verb_of(words)
+    assert called is not None
+    assert {word for word in words if word.startswith("--")} <= known_options(called)
 
 
 # Configuration --------------------------------------------------------------------------------------------------------

@@ -57,6 +57,18 @@ async def test_a_partner_reads_a_location_of_ours_and_its_pieces(world: Begin, c
         assert [answer.data for answer in read] == [location, evse, connector]
 
 
+@EITHER_CORE
+async def test_an_id_in_another_case_is_the_same_location_check_40(world: Begin, core: str) -> None:
+    """LOC-7 and loc-7 are one object, spelled as its owner spells it."""
+    stage = await world(ACME, VOLT, backend=operator(core))
+    await stage.backend.push_location(thing("location", core))
+    await settled(stage)
+    for name in ("acme", "volt"):
+        upper, lower = [await stage[name].get("locations", id, side="SENDER") for id in ("LOC-7", "loc-7")]
+        assert upper.data == lower.data
+        assert lower.data["id"] == "LOC-7"
+
+
 @pytest.mark.parametrize("segments", [("NOWHERE",), ("LOC-7", "NO-EVSE"), ("LOC-7", "{evse}", "99")])
 async def test_what_there_is_not_is_404_with_2003(world: Begin, segments: tuple[str, ...]) -> None:
     """An unknown location, EVSE or connector, in both versions."""
