@@ -172,9 +172,17 @@ _TODO: Final[Mapping[type[GatewayError], str]] = {
 }
 
 
-def advice(error: GatewayError) -> str:
-    """What a person can do about a handshake that we began and that failed so."""
-    otherwise = "compare versions_url and token_out with what they gave you; can they reach public_url?"
+def advice(error: GatewayError, *, by_us: bool = True) -> str:
+    """What a person can do about a handshake that failed so.
+
+    Args:
+        by_us: whether we began it.
+    """
+    otherwise = (
+        "compare versions_url and token_out with what they gave you; can they reach public_url?"
+        if by_us
+        else "tell them: we call back with the token in their credentials, at the URL in them, before we answer"
+    )
     return next((todo for kind, todo in _TODO.items() if isinstance(error, kind)), otherwise)
 
 

@@ -13,7 +13,8 @@ next page of a list. And every call carries a credentials token. So:
 - **No doubt about doubt.** Whoever sends must know whether it is safe to send again: ``NotConnected`` means that not
   one byte of the request left, ``ReceiverTimeout`` and ``ReceiverError`` that it may have been acted upon. A connection
   that was kept alive and turns out to be closed is replaced once for GET, PUT and DELETE (aiohttp does that by itself),
-  never for POST and PATCH.
+  never for POST and PATCH; nor for anything where ``Egress.once`` says so, because a PUT of credentials that is sent
+  twice makes new tokens twice.
 - **Lists of any length.** ``stream`` hands on the items of a list as they come, so that the cap is on one item and the
   deadline on the next byte.
 - **Nothing leaks.** The words of an error are ours; they hold no URL, header or byte of the answer.
@@ -76,6 +77,7 @@ class Egress:
         ascii_only: write bodies in ASCII with ``\\u`` escapes.
         tls: certificates to trust and to show; None: the machine's certificate authorities and no own certificate.
         user_agent: the User-Agent header.
+        once: send nothing a second time, whatever its method; each request gets a connection of its own.
     """
 
     allow_private: bool = False
@@ -84,6 +86,7 @@ class Egress:
     ascii_only: bool = False
     tls: ssl.SSLContext | None = None
     user_agent: str = "ocpi-gateway"
+    once: bool = False
 
 
 @define(eq=False)
@@ -222,7 +225,8 @@ class Outbound:
                     limit=self._egress.in_flight,
                     ssl=self._egress.tls or True,
                     ttl_dns_cache=_NAMES_KNOWN_FOR,
-                    keepalive_timeout=_KEEP_ALIVE,
+                    keepalive_timeout=None if self._egress.once else _KEEP_ALIVE,
+                    force_close=self._egress.once,
                     socket_factory=self._socket,
                 ),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
@@ -230,6 +234,8 @@ class Outbound:
                 auto_decompress=False,
                 trust_env=False,
             )
+            # aiohttp has no public word for it; without it a PUT leaves twice when the connection breaks.
+            self._session._retry_connection = not self._egress.once
         return self._session
 
     def _socket(self, info: tuple[Any, ...]) -> socket.socket:

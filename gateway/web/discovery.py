@@ -80,8 +80,10 @@ class Discovery:
         encodings = sorted(self._links.encodings(link, versions[0]), key=lambda encoding: encoding != form)
         http, encoding = await self._in_their_form(link, url, token, encodings)
         offer = best(versions, read_versions(data_of(http)), self._links.version_aliases(link, versions))
-        details = data_of(await self.call(link, "GET", offer.url, token, encoding))
-        endpoints = self._adapters[offer.version].read_details(details, self._links.settings[link].theirs)
+        # Whoever speaks several versions takes each one's form where the version isn't known yet, and its own later.
+        known = [encoding] if offer.version == versions[0] else self._links.encodings(link, offer.version)
+        http, encoding = await self._in_their_form(link, offer.url, token, known)
+        endpoints = self._adapters[offer.version].read_details(data_of(http), self._links.settings[link].theirs)
         return Found(
             version=offer.version, encoding=encoding,
             endpoints=tuple(Endpoint(module, side, at) for (module, side), at in endpoints.items()),
@@ -132,14 +134,13 @@ class Discovery:
         )  # fmt: skip
         return await self._outbound[link].send(request, within=within, cap=_ANSWER_CAP)
 
-    async def _in_their_form(
-        self, link: str, url: str, token: str, encodings: Sequence[str]
-    ) -> tuple[HttpAnswer, str]:
+    async def _in_their_form(self, link: str, url: str, token: str, encodings: Sequence[str]) -> tuple[HttpAnswer, str]:
         for encoding in encodings:
             http = await self.call(link, "GET", url, token, encoding)
             if http.status != 401:
                 return http, encoding
-        raise Rejected(f"their versions endpoint answers 401 to the token, {' and '.join(sorted(map(_spoken, encodings)))}")
+        forms = " and ".join(sorted(map(_spoken, encodings)))
+        raise Rejected(f"they answer 401 to our token, {forms}")
 
 
 def _spoken(encoding: str) -> str:
@@ -182,6 +183,11 @@ def data_of(http: HttpAnswer) -> Any:
 
 
 def says_nothing(http: HttpAnswer) -> bool:
-    """Whether an answer leaves it open if the request was acted upon: no envelope, and no 4xx either."""
-    enveloped = isinstance(http.body, dict) and isinstance(http.body.get("status_code"), int)
-    return not enveloped and not 400 <= http.status < 500
+    """Whether an answer to credentials leaves open what became of them.
+
+    No envelope, and no 4xx either; or an envelope that says success, and has no credentials in it.
+    """
+    status = http.body.get("status_code") if isinstance(http.body, dict) else None
+    if not isinstance(status, int):
+        return not 400 <= http.status < 500
+    return 1000 <= status <= 1999 and "data" not in http.body

@@ -4,8 +4,8 @@ Registering (``start: us``), our token B opens the link *before* the POST leaves
 inside it. With static tokens nothing is exchanged, and only the endpoints are discovered; adopted ones are the same
 until the first rotation.
 
-A PUT gives both sides new tokens, and its answer may get lost. Then nobody knows here whether they took the new ones. So
-the token that we sent is written down before it leaves, and opens the door beside the old one until the matter is
+A PUT gives both sides new tokens, and its answer may get lost. Then nobody knows here whether they took the new ones.
+So the token that we sent is written down before it leaves, and opens the door beside the old one until the matter is
 settled; ours towards them stays the old one, which counts over there until the new one is used, and we ask again with
 it. Two answers settle it: a good one, and a refusal of the first attempt. What stays in doubt is shown to people with
 what they can do.
@@ -89,6 +89,7 @@ class Handshakes:
         self._waiting: dict[str, asyncio.Event] = {}
         self._sleeping: dict[str, asyncio.Event] = {}
         links.watch(self._stir)
+        registrar.freed = self._stir
 
     # What people ask for ----------------------------------------------------------------------------------------------
 
@@ -208,9 +209,9 @@ class Handshakes:
         if settings.stage is Stage.DRAFT or self._registrar.busy(link):
             return None
         if now.pending:
-            return self.rotate
-        if now.tokens_in and now.version not in settings.versions:
-            return self.refresh  # the file says another one by now
+            return self._ask_again
+        if self._outdated(link, now):
+            return self._move
         if self._to_be_found(settings, now):
             return self._find_again
         start, token_a = settings.registration.start, settings.registration.token_out
@@ -227,6 +228,19 @@ class Handshakes:
 
     def _used_up(self, link: str, token: Secret | None) -> bool:
         return token is not None and self._registrar.used_up(link, token.value)
+
+    def _outdated(self, link: str, now: Registration) -> bool:
+        """Whether the version spoken is one that the file doesn't have any more."""
+        return bool(now.tokens_in) and now.version not in self._links.settings[link].versions
+
+    async def _ask_again(self, link: str) -> None:
+        """A PUT is in doubt: send it again."""
+        await self._renew(link, [self._links.registration(link).moving], still=lambda now: bool(now.pending))
+
+    async def _move(self, link: str) -> None:
+        """Go over to a version that the file has."""
+        versions = self._links.settings[link].versions
+        await self._renew(link, versions, still=lambda now: self._outdated(link, now))
 
     async def _find_again(self, link: str) -> None:
         async with self._registrar.alone(link) as before:
@@ -341,9 +355,7 @@ class Handshakes:
         await self._links.settle(link, lambda now: Change(now, add={digest: pending}))
         try:
             body = self._adapters[found.version].write_credentials(ours, self._links.dialect_in(link, found.version))
-            http = await self._discovery.call(
-                link, "POST", url, token_a, found.encoding, within=_POST_S, body=body
-            )
+            http = await self._discovery.call(link, "POST", url, token_a, found.encoding, within=_POST_S, body=body)
             if http.status == 405:
                 raise Disagreed(
                     "they consider us registered already: ask them to unregister us, or to send a new token A"
@@ -360,14 +372,15 @@ class Handshakes:
 
     # PUT --------------------------------------------------------------------------------------------------------------
 
-    async def _renew(self, link: str, versions: Sequence[str]) -> None:
+    async def _renew(
+        self, link: str, versions: Sequence[str], *, still: Callable[[Registration], bool] = lambda _: True
+    ) -> None:
+        """PUT to the best of these versions, if by the time of our turn it is ``still`` to be done."""
         settings = self._in_service(link)
-        try:
-            async with self._registrar.alone(link) as before:
-                self._check_exchanged(settings)
+        async with self._registrar.alone(link) as before:
+            self._check_exchanged(settings)
+            if still(before):
                 await self._exchange(settings, before, versions)
-        finally:
-            self._stir(link)  # what stays in doubt is asked again
         await self._well(link)
 
     async def _exchange(self, settings: LinkSettings, before: Registration, versions: Sequence[str]) -> None:
@@ -427,7 +440,7 @@ class Handshakes:
             if http.status != 401:
                 break
         if says_nothing(http):
-            raise Lost(f"our PUT of credentials was answered with HTTP {http.status} without an OCPI envelope")
+            raise Lost(f"our PUT of credentials was answered with HTTP {http.status} without OCPI credentials")
         if http.status == 405:
             raise Disagreed("they don't consider us registered (405 to our PUT of credentials)")
         data = data_of(http)
@@ -484,7 +497,9 @@ def _not_asking(digest: str) -> Callable[[Registration], Change]:
 
     def decide(now: Registration) -> Change:
         pending = tuple(one for one in now.pending if one != digest)
-        return Change(replace(now, pending=pending, moving=now.moving if pending else ""), drop=[digest])
+        if pending:
+            return Change(replace(now, pending=pending), drop=[digest])
+        return Change(replace(now, pending=(), moving="", asked=0), drop=[digest])
 
     return decide
 

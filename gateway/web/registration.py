@@ -1,14 +1,14 @@
 """Registration when they call, and what both directions share: who has which token from when to when.
 
-They POST with a token A that we gave them; we call back with the token B of their body, and answer with a token C. A PUT
-is the same with the tokens of before, on the endpoint of any version that the link's file offers: that is the one spoken
-from then on. ``web/handshakes.py`` is the mirror image, where we begin.
+They POST with a token A that we gave them; we call back with the token B of their body, and answer with a token C. A
+PUT is the same with the tokens of before, on the endpoint of any version that the link's file offers: that is the one
+spoken from then on. ``web/handshakes.py`` is the mirror image, where we begin.
 
 Nobody is locked out by an answer that gets lost. A token that was replaced counts until its successor is used, for five
 minutes at most; and if they go on with the old ones, and answer 401 to the new one, so do we.
 
-One handshake of a link at a time, over all replicas. Nothing else is held up meanwhile: they call us in the middle of it,
-on any replica.
+One handshake of a link at a time, over all replicas. Nothing else is held up meanwhile: they call us in the middle of
+it, on any replica.
 
 Spec: 2.1.1 ``credentials`` 1 and 3, 2.2.1 ``credentials`` 7.1 to 7.3; statuses 3001 to 3003 of ``status_codes``.
 """
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final, Protocol
@@ -24,14 +25,13 @@ from typing import Any, Final, Protocol
 import structlog
 from msgspec.structs import replace
 
-from gateway.handshake import NotNow, Standing, Step, check_endpoints, check_seats, step
+from gateway.handshake import NotNow, Standing, Step, advice, check_endpoints, check_seats, step
 from gateway.model.errors import (
     GatewayError,
     InvalidObject,
     NotConnected,
     NotDurable,
     NotFound,
-    ReceiverError,
     ReceiverTimeout,
     UnusableApi,
 )
@@ -63,7 +63,11 @@ class Lanes(Protocol):
 
 
 class Registrar:
-    """Registers links that call, and knows who may come in with which token."""
+    """Registers links that call, and knows who may come in with which token.
+
+    Attributes:
+        freed: told of each link that had a handshake under way in this process, and has none any more.
+    """
 
     def __init__(
         self,
@@ -79,7 +83,8 @@ class Registrar:
         self._doorkeeper = doorkeeper
         self._discovery = discovery
         self._lanes = lanes
-        self._busy: set[str] = set()
+        self._busy: Counter[str] = Counter()
+        self.freed: Callable[[str], None] = lambda _: None
 
     # They call --------------------------------------------------------------------------------------------------------
 
@@ -103,7 +108,7 @@ class Registrar:
             NotAllowed: not in this state (405).
             InvalidObject: the body breaks the specification, or claims parties or roles beyond those agreed.
             UnusableApi, NoCommonVersion, MissingEndpoints: their own API can't be used (3001, 3002, 3003).
-            ReceiverError: another handshake of this link is under way (3000).
+            NotNow: another handshake of this link is under way (3000).
             NotDurable: the store is away (3000).
         """
         self._check_offered(caller.link, adapter)
@@ -114,7 +119,14 @@ class Registrar:
             # Another replica may have registered it, or unregistered it, a moment ago.
             if step(self._links.standing(caller.link), method) is Step.LEAVE:
                 return await self._leave(caller)
-            return await self._exchange(caller, body, adapter, before)
+            try:
+                return await self._exchange(caller, body, adapter, before)
+            except GatewayError as error:
+                log.warning(
+                    "partner.handshake_failed", partner=caller.link, by="them", status=error.status,
+                    reason=error.message, todo=advice(error, by_us=False),
+                )  # fmt: skip
+                raise
 
     def _check_offered(self, link: str, adapter: Adapter) -> None:
         if adapter.version not in self._links.settings[link].versions:
@@ -158,6 +170,16 @@ class Registrar:
         log.warning("partner.unregistered", partner=caller.link, by="them", todo="nothing is sent until they register")
         return Answer(status=1000)
 
+    async def catch_up(self, caller: Caller) -> None:
+        """A token that isn't known of here was made on another replica: what came with it is read before it counts.
+
+        While Redis is away, the news of it will come later.
+        """
+        now = self._links.registration(caller.link)
+        if caller.digest and caller.digest not in (*now.tokens_in, *now.pending):
+            with suppress(NotDurable):
+                await self._links.reload(caller.link)
+
     async def used(self, caller: Caller) -> None:
         """The first use of a new token ends those that it replaced. While Redis is away, a later use will."""
         if not caller.supersedes:
@@ -188,12 +210,10 @@ class Registrar:
         """No other handshake of this link is under way, on any replica; its registration as it stands now.
 
         Raises:
-            ReceiverError: one is (3000).
+            NotNow: one is, and goes on for longer than a second (3000).
             NotDurable: the store is away.
         """
-        if link in self._busy:
-            raise _under_way()
-        self._busy.add(link)
+        self._busy[link] += 1
         try:
             async with AsyncExitStack() as stack:
                 name = Name(Module.CREDENTIALS, self._links.directory.hub, link)
@@ -201,14 +221,16 @@ class Registrar:
                     async with asyncio.timeout(_TURN_S):
                         await stack.enter_async_context(self._lanes.lane(link, name, int(_LONGEST_S * 1000)))
                 except (TimeoutError, ReceiverTimeout):
-                    raise _under_way() from None
+                    raise NotNow("another handshake of this link is under way; try again") from None
                 yield await self._links.reload(link)
         finally:
-            self._busy.discard(link)
+            self._busy[link] -= 1
+            if not self.busy(link):
+                self.freed(link)
 
     def busy(self, link: str) -> bool:
         """Whether a handshake of this link is under way in this process."""
-        return link in self._busy
+        return self._busy[link] > 0
 
     def new_token(self) -> tuple[str, str]:
         """A token for them, and its digest. Raises NotDurable before Redis was seen."""
@@ -228,7 +250,7 @@ class Registrar:
 
         def decide(now: Registration) -> Change:
             until = moment + self._links.token_grace_s(link, found.version)
-            replaced = self._opening(link, now)
+            replaced = self._opening(link, now, moment)
             old = tuple(one for one in (*replaced, *now.pending) if one != digest)
             again = now.standing is Standing.REGISTERED and now.version == found.version
             registration = Registration(
@@ -241,7 +263,8 @@ class Registrar:
             )  # fmt: skip
             credentials = {one: Credential(link=link, until=until) for one in old}
             credentials[digest] = Credential(link=link, supersedes=old)
-            return Change(registration, add={one: pack(credential) for one, credential in credentials.items()})
+            add = {one: pack(credential) for one, credential in credentials.items()}
+            return Change(registration, add=add, drop=now.tokens_in)
 
         return decide
 
@@ -281,18 +304,16 @@ class Registrar:
     def _invited(self, link: str, token: str) -> bool:
         return self._links.standing(link) is Standing.NEW and not self.used_up(link, token)
 
-    def _opening(self, link: str, now: Registration) -> tuple[str, ...]:
-        """Digests of the tokens that open the link as of now."""
+    def _opening(self, link: str, now: Registration, moment: float) -> tuple[str, ...]:
+        """Digests of the tokens that open the link at this moment: the newest, and those whose grace isn't over."""
         if now.tokens_in or not self._links.by_file(link):
-            return now.tokens_in
-        return tuple(self._doorkeeper.digest(secret.value) for secret in self._links.settings[link].registration.token_in)
+            over = moment > now.renewed / 1000 + self._links.token_grace_s(link, now.version)
+            return now.tokens_in[-1:] if over else now.tokens_in
+        filed = self._links.settings[link].registration.token_in
+        return tuple(self._doorkeeper.digest(secret.value) for secret in filed)
 
     def _filed(self, link: str) -> tuple[str, ...]:
         """Digests of the tokens that stand in the link's file."""
         filed = self._links.settings[link].registration
         tokens = [*filed.token_in, *([filed.token_out] if filed.token_out else [])]
         return tuple(self._doorkeeper.digest(secret.value) for secret in tokens)
-
-
-def _under_way() -> ReceiverError:
-    return NotNow("another handshake of this link is under way; try again")

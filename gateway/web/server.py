@@ -1,8 +1,9 @@
 """The two listeners: OCPI for partners and backends, and the admin one for health and metrics.
 
-One handler serves everything under ``/ocpi``: it admits the caller, splits the path into segments (each decoded on its
-own, so that nothing in an id can climb), reads the body within its own deadline, and hands the request to registration
-or to the pipeline. Every answer has an envelope, this module's own 404s and 413s too.
+One handler serves everything under ``/ocpi``, and whatever old path is an alias of something there: it admits the
+caller, splits the path into segments (each decoded on its own, so that nothing in an id can climb), reads the body
+within its own deadline, and hands the request to registration or to the pipeline. Every answer has an envelope, this
+module's own 404s and 413s too.
 """
 
 from __future__ import annotations
@@ -71,15 +72,22 @@ class OcpiServer:
         doorkeeper: Doorkeeper,
         registrar: Registrar,
         pipeline: Pipeline,
+        aliases: Mapping[str, str] | None = None,
         called: Sequence[Callable[[str], None]] = (),
     ) -> None:
-        """``called`` hear of every link that calls us."""
+        """The application's parts.
+
+        Args:
+            aliases: paths that others still call, and the paths of ours that stand for them.
+            called: hear of every link that calls us.
+        """
         self._links = links
         self._adapters = adapters
         self._newest = list(adapters.values())[-1]
         self._doorkeeper = doorkeeper
         self._registrar = registrar
         self._pipeline = pipeline
+        self._aliases = sorted((aliases or {}).items(), key=lambda alias: len(alias[0]), reverse=True)
         self._called = called
 
     def app(self) -> web.Application:
@@ -120,16 +128,18 @@ class OcpiServer:
         adapter = self._newest
         caller: Caller | None = None
         try:
-            segments = path_segments(request.rel_url.raw_path)
+            path = in_our_words(request.rel_url.raw_path, self._aliases)
+            segments = path_segments(path)
             if segments[:1] != ("ocpi",):
                 raise NotFound("nothing is served here; OCPI is under /ocpi/versions")
             adapter = self._adapters.get(segments[1] if len(segments) > 1 else "", self._newest)
             caller = await self._admit(request)
             _check_single(request)
+            await self._registrar.catch_up(caller)
             await self._registrar.used(caller)
             for hears in self._called:
                 hears(caller.link)
-            return await self._serve(request, segments[1:], caller)
+            return await self._serve(request, path, segments[1:], caller)
         except GatewayError as error:
             return self._refused(request, error, adapter, caller)
         except Exception as error:
@@ -138,13 +148,17 @@ class OcpiServer:
             return refuse(ReceiverError("internal error; it is in the gateway's log"), adapter)
 
     async def _admit(self, request: web.Request) -> Caller:
-        """Who is calling, if its token came in a form that its link takes (``auth.accept_encodings``)."""
+        """Who is calling, if its link is in service and takes tokens in this form (``auth.accept_encodings``).
+
+        A token of a link whose file was taken away may still lie in Redis: it opens nothing, nor does a draft's.
+        """
         caller = await self._doorkeeper.admit(request.headers.getall("Authorization", []))
-        if caller.form not in self._links.directory[caller.link].dialect.policy.auth_accept_encodings:
+        link = self._links.directory.find(caller.link)
+        if link is None or not link.in_service or caller.form not in link.dialect.policy.auth_accept_encodings:
             raise Unauthorized("no valid credentials token")
         return caller
 
-    async def _serve(self, request: web.Request, path: tuple[str, ...], caller: Caller) -> web.StreamResponse:
+    async def _serve(self, request: web.Request, url: str, path: tuple[str, ...], caller: Caller) -> web.StreamResponse:
         if path == ("versions",):
             _check_method(request, Verb.GET)
             return self._answer(self._registrar.versions(caller.link), self._newest, caller)
@@ -158,10 +172,10 @@ class OcpiServer:
             verb = _check_method(request, Verb.GET, Verb.POST, Verb.PUT, Verb.DELETE)
             body = await self._body(request)
             return self._answer(await self._registrar.credentials(caller, verb, body, adapter), adapter, caller)
-        return await self._carry(request, path, caller, adapter)
+        return await self._carry(request, url, path, caller, adapter)
 
     async def _carry(
-        self, request: web.Request, path: tuple[str, ...], caller: Caller, adapter: Adapter
+        self, request: web.Request, url: str, path: tuple[str, ...], caller: Caller, adapter: Adapter
     ) -> web.StreamResponse:
         if caller.scope is not Scope.FULL:
             raise Unauthorized("this token opens versions and credentials only; register first")
@@ -171,7 +185,7 @@ class OcpiServer:
             raise NotFound(f"this link speaks {source.dialect.version}")
         http = HttpRequest(
             method=request.method,
-            url=str(request.rel_url),
+            url=f"{url}?{query}" if (query := request.rel_url.raw_query_string) else url,
             segments=path[1:],
             query=_single_query(request),
             headers=Headers(dict(request.headers)),
@@ -222,6 +236,20 @@ class OcpiServer:
         if len(body) > BODY_CAP:
             raise _too_large()
         return loads(body) if body else ABSENT
+
+
+def in_our_words(raw_path: str, aliases: Sequence[tuple[str, str]]) -> str:
+    """The path that a path means: as it is, or with the first alias that it begins with replaced.
+
+    Args:
+        raw_path: percent-encoded.
+        aliases: old path and ours, the longest first; neither ends in a slash. Whole segments count: ``/old`` is no
+            beginning of ``/older``.
+    """
+    for old, ours in aliases:
+        if f"{raw_path}/".startswith(f"{old}/"):
+            return ours + raw_path[len(old) :]
+    return raw_path
 
 
 def path_segments(raw_path: str) -> tuple[str, ...]:

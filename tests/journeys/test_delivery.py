@@ -173,7 +173,7 @@ async def test_what_was_acknowledged_survives_a_restart(world: Begin, impatient:
 
 @BOTH_EMSPS
 async def test_what_a_framework_rejects_is_held(world: Begin, impatient: None, name: str) -> None:
-    """A bare 422 is about the object: it is set aside with its reason, not sent for ever, and goes out when it changes."""
+    """A bare 422 is about the object: set aside with its reason, not sent for ever, it goes out when it changes."""
     stage = await world(ACME, VOLT, backend=operator(NEW))
     stage[name].fail("locations", "PUT", http=422, body=b'{"detail": "connectors"}')
     await stage.backend.push_location(thing("location", NEW))

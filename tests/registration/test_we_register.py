@@ -33,7 +33,7 @@ async def starting_over(world: World, name: str) -> Peer:
 
 
 @BOTH
-async def test_our_token_b_is_good_before_the_post_is_answered(tmp_path: Path, cast: Cast) -> None:
+async def test_our_token_b_is_good_before_the_post_is_answered_check_17_trap_08(tmp_path: Path, cast: Cast) -> None:
     """The peer calls back with it inside the POST, and afterwards each side has the other's token."""
     async with World.of(tmp_path, cast) as world:
         peer = world[cast.name]
@@ -102,13 +102,13 @@ async def test_what_fails_leaves_no_door_open(tmp_path: Path, cast: Cast, what: 
         heard = len(peer.received)
         peer.fail(module, method, **how)
         with pytest.raises(GatewayError):
-            await world.gateway.registrar.register(cast.name)
+            await world.gateway.handshakes.register(cast.name)
         assert world.gateway.links.registration(cast.name) == before
         assert {key for key in await stored(world) if b":cred:" in key} == tokens
         for call in peer.received[heard:]:
             if call.method == "POST":
                 assert await opens(peer, world, call.body["token"]) == (401, 2001)
-        await world.gateway.registrar.register(cast.name)
+        await world.gateway.handshakes.register(cast.name)
         assert world.gateway.links.directory[cast.name].registered
         assert await opens(peer, world, peer.received[-1].body["token"]) == (200, 1000)
 
@@ -119,7 +119,7 @@ async def test_a_405_says_what_to_do(tmp_path: Path) -> None:
         volt = await starting_over(world, "volt")
         volt.fail("credentials", "POST", http=405, status=2000)
         with pytest.raises(ReceiverError, match="ask them to unregister us"):
-            await world.gateway.registrar.register("volt")
+            await world.gateway.handshakes.register("volt")
 
 
 @BOTH
@@ -130,7 +130,7 @@ async def test_an_answer_that_claims_more_is_refused(tmp_path: Path, cast: Cast)
         honest = peer.who.roles
         peer.who.roles = (Role("EMSP", "DE", "EVL", "Evil"),)
         with pytest.raises(InvalidObject, match=r"\$\.roles\[0\]: DE-EVL"):
-            await world.gateway.registrar.register(cast.name)
+            await world.gateway.handshakes.register(cast.name)
         assert not world.gateway.links.directory[cast.name].registered
         assert await opens(peer, world, peer.received[-1].body["token"]) == (401, 2001)
         peer.who.roles = honest
@@ -145,7 +145,7 @@ async def test_the_form_of_a_token_is_found_out(tmp_path: Path, cast: Cast) -> N
         heard = len(peer.received)
         # The other form is 401 to this peer too, as it reads its version's alone: both are tried, and no third.
         with pytest.raises(GatewayError, match="Base64 and raw"):
-            await gateway.registrar.register("fix")
+            await gateway.handshakes.register("fix")
         first, second = (call.headers["authorization"] for call in peer.received[heard:])
         forms = ["Token fix-token-to-them", "Token Zml4LXRva2VuLXRvLXRoZW0="]
         assert [first, second] == (forms if cast.version == "2.1.1" else forms[::-1])
