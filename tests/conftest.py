@@ -4,15 +4,18 @@ A world is a gateway with its backend and partners, over real sockets and with f
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import hypothesis
+import pytest
 import pytest_asyncio
+import structlog
 from redis.asyncio import Redis
 
 from gateway.demo.world import CORE, Cast, World
@@ -23,6 +26,17 @@ from gateway.store.redis import Store
 _PATIENT = [hypothesis.HealthCheck.too_slow]
 hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=_PATIENT)
 hypothesis.settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def what_is_told() -> Iterator[None]:
+    """A verb that was called in this process says how loud its logs are; the next test begins with ours again."""
+    told, root = structlog.get_config(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.configure(**told)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
