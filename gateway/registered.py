@@ -194,9 +194,7 @@ class Links:
     def version_aliases(self, link: str, versions: Sequence[str]) -> dict[str, str]:
         """Names in their list of versions that mean one of these."""
         return {
-            alias: meant
-            for version in versions
-            for alias, meant in self._policy(link, version).version_aliases.items()
+            alias: meant for version in versions for alias, meant in self._policy(link, version).version_aliases.items()
         }
 
     def token_grace_s(self, link: str, version: str) -> int:
