@@ -165,21 +165,25 @@ class Gateway:
     _presence: Presence = field(kw_only=True)
     _joining: Joining = field(kw_only=True)
     _lists: Lists = field(kw_only=True)
+    _by_itself: bool = field(kw_only=True)
     _joins: set[asyncio.Task[None]] = field(factory=set, init=False)
     _tasks: list[asyncio.Task[Any]] = field(factory=list, init=False)
     _up: asyncio.Event = field(factory=asyncio.Event, init=False)
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, settings: Settings, data: Path) -> AsyncIterator[Gateway]:
+    async def running(cls, settings: Settings, data: Path, *, by_itself: bool = True) -> AsyncIterator[Gateway]:
         """The gateway, from start to stop.
 
         Args:
             settings: checked configuration.
             data: folder of the embedded Redis, where ``settings`` name none.
+            by_itself: whether it does what is to be done: registers, delivers, looks who is there. False for the time
+                of one handshake that somebody asks for: it answers, and begins nothing that its end would cut short.
 
         Raises:
             NoServer: no ``redis.url`` and no server binary.
+            InUse: another gateway runs on ``data``.
             OSError: a port is taken.
         """
         embedded: Embedded | None = None
@@ -191,7 +195,7 @@ class Gateway:
             supervisor = asyncio.create_task(embedded.supervise(), name="redis-server")
             url = embedded.url
         store = Store.connect(url, settings.redis.prefix)
-        gateway = cls._wired(settings, store)
+        gateway = cls._wired(settings, store, by_itself=by_itself)
         try:
             # Listening comes first: whoever we register with calls us back before it answers.
             runners = await gateway._listen()
@@ -212,7 +216,7 @@ class Gateway:
                 await embedded.stop()
 
     @classmethod
-    def _wired(cls, settings: Settings, store: Store) -> Gateway:
+    def _wired(cls, settings: Settings, store: Store, *, by_itself: bool) -> Gateway:
         links = Links(settings, store, ADAPTERS)
         doorkeeper = Doorkeeper(store.credential)
         wires = Wires(links)
@@ -257,10 +261,9 @@ class Gateway:
             aliases=settings.aliases, called=(handshakes.nudge, presence.heard),
         )  # fmt: skip
         gateway = cls(
-            settings, links, store, courier, handshakes,
-            Wishes(store=store, handshakes=handshakes), doorkeeper, Health(store.ping), wires=wires, server=server,
-            registrar=registrar,
-            callbacks=callbacks, presence=presence, joining=Joining(store, showing), lists=lists,
+            settings, links, store, courier, handshakes, Wishes(store=store, links=links, handshakes=handshakes),
+            doorkeeper, Health(store.ping), wires=wires, server=server, registrar=registrar,
+            callbacks=callbacks, presence=presence, joining=Joining(store, showing), lists=lists, by_itself=by_itself,
         )  # fmt: skip
         links.watch(gateway._registration_changed)
         return gateway
@@ -292,16 +295,21 @@ class Gateway:
         while not await self._read_store():  # noqa: ASYNC110 (nobody tells when a Redis elsewhere comes up)
             await asyncio.sleep(_RETRY_S)
         self._file_tokens()
+        if self._by_itself:
+            self._work()
+        self._tasks.append(asyncio.create_task(self._keep_up(), name="keep up"))
+        self._up.set()
+        log.info("gateway.up", links=len(self.links.settings))
+
+    def _work(self) -> None:
+        """Whatever nobody has to ask for."""
         for link in self.links.settings:
             self._tasks.append(asyncio.create_task(self.handshakes.keep_registered(link), name=f"register {link}"))
-        self._tasks.append(asyncio.create_task(self._keep_up(), name="keep up"))
         self._tasks.append(asyncio.create_task(self.courier.run(), name="courier"))
         self._tasks.append(asyncio.create_task(self._callbacks.run(), name="callbacks"))
         self._tasks += [asyncio.create_task(work, name="presence") for work in self._presence.work()]
-        self._up.set()
         for link in self.links.settings:
             self._join(link)
-        log.info("gateway.up", links=len(self.links.settings))
 
     async def _read_store(self) -> bool:
         try:
@@ -326,13 +334,20 @@ class Gateway:
         self._file_tokens()
         self.doorkeeper.forget(link)
         self._presence.look()
-        if self._up.is_set() and self.links.directory[link].registered:
+        if self._by_itself and self._up.is_set() and self.links.directory[link].registered:
             self.courier.wake(link)
             self._join(link)
 
     def _join(self, link: str) -> None:
         """Let a link be owed what it is owed for what it is."""
         self._soon(self._joined(link), name=f"join {link}")
+
+    def _join_movers(self) -> None:
+        """Of two links of which one takes over from the other, the time may have come; nobody tells."""
+        directory, joining = self.links.directory, {task.get_name() for task in self._joins}
+        for link in filter(directory.moves, directory.links.values()):
+            if f"join {link.id}" not in joining:
+                self._join(link.id)
 
     def _soon(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -361,6 +376,8 @@ class Gateway:
                     for link in self.links.settings if news is None else [news[1]]:
                         await self.links.reload(link)
                         self.doorkeeper.forget(link)
+                if news is None and self._by_itself:
+                    self._join_movers()
 
     def _file_tokens(self) -> None:
         """The tokens of files that open a door just now."""

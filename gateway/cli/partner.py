@@ -23,11 +23,14 @@ from gateway.registered import Direction, Links, Pause
 from gateway.settings import LinkSettings, Mistakes, Settings, find_config, load
 from gateway.settings.grammar import did_you_mean
 from gateway.settings.values import SCALARS
+from gateway.store.embedded import InUse, NoServer
 from gateway.store.redis import Store
 from gateway.web.json import dumps
-from gateway.web.wishes import Deed, Outcome, wish
+from gateway.web.wishes import TAKEN_S, Deed, Outcome, wish
 
-_NO_END_S: Final = timedelta(hours=24)
+_UNLESS_SAID: Final = timedelta(hours=24)
+"""How long a pause lasts without `--until`: long enough for a maintenance, and nobody forgets it for good."""
+
 _GAP: Final = "  "
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
@@ -81,7 +84,7 @@ def list_(tools: Tools, folder: Path | None, data: Path | None, as_json: bool) -
     if as_json:
         click.echo(dumps([_without_details(state) for state in states]))
         return
-    head = ("id", "kind", "version", "state", "parties", "owed", "held", "CDRs")
+    head = ("id", "kind", "version", "stage", "state", "parties", "owed", "held", "CDRs")
     rows = [head, *map(_row, states)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     for row in rows:
@@ -165,19 +168,19 @@ def _pause(links: Links, link: str, direction: Direction) -> dict[str, Any] | No
 
 
 def _row(state: dict[str, Any]) -> tuple[str, ...]:
-    paused = [f"paused {direction}" for direction, pause in state["paused"].items() if pause]
+    paused = [f"paused {direction} until {pause['until']}" for direction, pause in state["paused"].items() if pause]
     parties = (f"{each['country_code']}-{each['party_id']} {each['role']}" for each in state["parties"])
     return (
-        state["id"], state["kind"], state["version"], ", ".join([state["state"], *paused]), ", ".join(parties),
-        str(state["owed"]), str(state["held"]), str(state["cdrs"]),
+        state["id"], state["kind"], state["version"], state["stage"], ", ".join([state["state"], *paused]),
+        ", ".join(parties), str(state["owed"]), str(state["held"]), str(state["cdrs"]),
     )  # fmt: skip
 
 
 def _lines(state: dict[str, Any]) -> list[str]:
-    id_, kind, version, word, parties, *_ = _row(state)
+    id_, kind, version, stage, _, parties, *_ = _row(state)
     lines = [
-        f"{id_}: {state['name']} ({kind}, {state['stage']})",
-        f"  {word}, OCPI {version} (offered: {', '.join(state['versions'])}); start: {state['start']}",
+        f"{id_}: {state['name']} ({kind}, {stage})",
+        f"  {state['state']}, OCPI {version} (offered: {', '.join(state['versions'])}); start: {state['start']}",
         f"  parties: {parties}",
         f"  registered since {state['since'] or '-'}, tokens since {state['tokens_since'] or '-'}",
         f"  owed: {state['owed']} objects, {state['held']} held, {state['cdrs']} CDRs not delivered",
@@ -208,9 +211,8 @@ def _handshake(deed: Deed, does: str, example: str) -> None:
         call = _called(tools, folder, data)
         link = call.link(id_)
         if dry_run:
-            _told(Outcome(True, f"would {deed} {link.id}, at {link.registration.versions_url or 'their URL'}"), as_json)
-        outcome = asyncio.run(_done(call, link.id, deed))
-        _told(outcome, as_json)
+            _told(_run(call, lambda links, _: _would(deed, link, links)), as_json)
+        _told(asyncio.run(_done(call, link.id, deed)), as_json)
 
 
 _handshake(
@@ -238,6 +240,11 @@ _handshake(
 )
 
 
+async def _would(deed: Deed, link: LinkSettings, links: Links) -> Outcome:
+    where = links.versions_url(link.id)
+    return Outcome(True, f"would {deed} {link.id} ({_word(link, links)}){', at ' if where else ''}{where}")
+
+
 async def _done(call: _Call, link: str, deed: Deed) -> Outcome:
     async with opened(call.settings, call.data) as store:
         try:
@@ -247,10 +254,18 @@ async def _done(call: _Call, link: str, deed: Deed) -> Outcome:
     if outcome is not None:
         return outcome
     try:
-        async with call.tools.serve(call.settings, call.data) as gateway:
+        async with call.tools.serve(call.settings, call.data, by_itself=False) as gateway:
             await gateway.up()
             performed: Outcome = await gateway.wishes.perform(link, deed)
             return performed
+    except InUse:
+        return Outcome(
+            False,
+            f"a gateway runs on this data folder, and hasn't taken it within {TAKEN_S:.0f} s",
+            "look at its log and its /ready, and try again",
+        )
+    except NoServer as error:
+        return Outcome(False, "there is no Redis to work on any more", str(error))
     except OSError as error:
         return Outcome(
             False,
@@ -308,15 +323,19 @@ def resume(
     link = call.link(id_)
     directions = [Direction(direction)] if direction else list(Direction)
     if not dry_run:
-        for each in directions:
-            _run(call, lambda links, _, each=each: links.set_pause(link.id, each, None))  # type: ignore[misc]
+        _run(call, lambda links, _: _resumed(links, link.id, directions))
     _told(Outcome(True, f"{'would resume' if dry_run else 'resumed'} {link.id}"), as_json)
+
+
+async def _resumed(links: Links, link: str, directions: Sequence[Direction]) -> None:
+    for direction in directions:
+        await links.set_pause(link, direction, None)
 
 
 def _until(text: str | None) -> datetime:
     """A time that is given as one, or as a duration from now."""
     if text is None:
-        return datetime.now(UTC) + _NO_END_S
+        return datetime.now(UTC) + _UNLESS_SAID
     try:
         ends: datetime = datetime.now(UTC) + SCALARS[timedelta].read(text)
     except ValueError:

@@ -16,8 +16,10 @@ from typing import Final, Protocol
 import msgspec
 from attrs import frozen
 
-from gateway.handshake import advice
+from gateway.handshake import NotNow, advice
 from gateway.model.errors import GatewayError, NotDurable
+from gateway.registered import Links
+from gateway.settings import Start
 from gateway.web.handshakes import Handshakes
 
 WISH: Final = "wish"
@@ -87,6 +89,7 @@ class Wishes:
     """Grants wishes, in a gateway that runs."""
 
     store: Store
+    links: Links
     handshakes: Handshakes
 
     async def grant(self, id: str) -> None:
@@ -104,11 +107,17 @@ class Wishes:
 
     async def perform(self, link: str, deed: Deed) -> Outcome:
         """Do it here and now. Never raises for what a peer does wrong."""
+        if link not in self.links.settings:
+            return Outcome(
+                False,
+                f"the gateway that runs has no link {link} in its configuration",
+                "restart it, so that it reads the files",
+            )
         try:
             match deed:
                 case Deed.REGISTER:
                     await self.handshakes.register(link)
-                    return Outcome(True, "registered, or invited to register where the file says `start: them`")
+                    return Outcome(True, self._registered(link))
                 case Deed.REFRESH:
                     await self.handshakes.refresh(link)
                     return Outcome(True, "they have our present roles and URLs, and both sides new tokens")
@@ -119,8 +128,16 @@ class Wishes:
                     why = await self.handshakes.unregister(link)
                     ended = "the registration is ended here"
                     return Outcome(True, f"{ended}, but they weren't told: {why}" if why else f"{ended} and over there")
+        except NotNow as error:
+            return Outcome(False, error.message)  # which says what to do, if anything
         except GatewayError as error:
             return Outcome(False, f"{error.status}: {error.message}", advice(error))
+
+    def _registered(self, link: str) -> str:
+        """What registering has come to."""
+        if self.links.settings[link].registration.start is Start.THEM:
+            return "they may register now, with the token_in of the file"
+        return f"registered, on OCPI {self.links.registration(link).version}"
 
 
 async def wish(store: Store, link: str, deed: Deed) -> Outcome | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,6 +54,7 @@ async def test_the_list_has_every_link(town: World) -> None:
     shown = await partner(town, "list")
     assert shown.exit_code == 0
     assert [line.split()[0] for line in shown.output.splitlines()] == ["id", "backend", "acme", "volt"]
+    assert shown.output.splitlines()[2].split()[:5] == ["acme", "bilateral", "2.1.1", "live", "registered"]
 
 
 @EITHER
@@ -62,9 +65,30 @@ async def test_one_link_in_full(town: World, name: str) -> None:
     assert link["since"] == link["tokens_since"] is not None
     shown = await partner(town, "show", name)
     assert shown.exit_code == 0
-    token = town.gateway.links.token_out(name)[0]
-    assert token
-    assert token not in shown.output
+    assert link["start"] in shown.output
+
+
+async def test_no_verb_prints_a_token(town: World) -> None:
+    """Neither those of the files, nor those that were exchanged, whichever way; not before a rotation, nor after."""
+    tokens: set[str] = set()
+
+    def learn() -> None:
+        links = town.gateway.links
+        exchanged = [links.token_out(link)[0] for link in links.settings] + [p.counterpart.token for p in town.peers]
+        filed = [each.registration for each in links.settings.values()]
+        tokens.update(token for token in exchanged if token)
+        tokens.update(secret.value for each in filed for secret in (*each.token_in, each.token_out) if secret)
+
+    learn()
+    printed = []
+    for words in (("list",), ("show", "acme"), ("rotate", "acme"), ("refresh", "volt"), ("rotate", "backend"),
+                  ("show", "volt"), ("unregister", "volt"), ("register", "volt"), ("show", "volt")):  # fmt: skip
+        for form in ((), ("--json",)):
+            printed.append((await partner(town, *words, *form)).output)
+            learn()
+    assert len(tokens) > 8
+    assert [token for token in sorted(tokens) if any(token in output for output in printed)] == []
+    town["volt"].complaints.clear()  # its token A is spent
 
 
 @EITHER
@@ -110,6 +134,82 @@ async def test_the_end_of_a_registration(town: World, running: bool) -> None:
     town["volt"].complaints.clear()
 
 
+@EITHER
+@RUNNING
+async def test_present_urls_are_told(town: World, name: str, running: bool) -> None:
+    """A refresh is a PUT of credentials, and gives both sides new tokens."""
+    if not running:
+        await town.stop()
+    done = await told(town, "refresh", name)
+    assert (done["good"], done["todo"]) == (True, None)
+    put = town[name].received[-1] if running else await town[name].wait_for("PUT", "credentials")
+    assert (put.method, put.module) == ("PUT", "credentials")
+
+
+async def test_a_partner_that_begins_is_invited(town: World) -> None:
+    """``start: them``: nothing is sent; the token of the file, which was spent, counts again."""
+    assert (await partner(town, "unregister", "acme")).exit_code == 0
+    heard = len(town["acme"].received)
+    done = await partner(town, "register", "acme")
+    assert (done.exit_code, done.output) == (0, "they may register now, with the token_in of the file\n")
+    assert len(town["acme"].received) == heard
+    await town["acme"].register(town.versions_url, "acme-token-a")
+    assert (await partner(town, "show", "acme")).exit_code == 0
+
+
+async def test_without_a_gateway_the_verb_does_what_it_is_asked_and_no_more(town: World) -> None:
+    """The registration that a gateway would begin by itself isn't begun twice, and nothing that is owed is brought."""
+    assert (await town["volt"].unregister()).ok
+    await town.stop()
+    file = town.folder / "config/partners/volt.yaml"
+    file.write_text(file.read_text().replace("volt-token-a", "another-token-a"))
+    town["volt"].hand_out("another-token-a")
+    town["volt"].handshake.pause = 0.6  # longer than anybody waits for his turn
+    heard = len(town["volt"].received)
+    done = await partner(town, "register", "volt")
+    assert (done.exit_code, done.output) == (0, "registered, on OCPI 2.2.1\n")
+    assert [call.module for call in town["volt"].received[heard:]] == ["versions", "details", "credentials"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("rotate", "backend"), "backend has static tokens: change them in the files of both sides\n"),
+        (("register", "volt"), "volt is registered already\n"),
+    ],
+    ids=["static", "registered"],
+)
+async def test_what_makes_no_sense_now_is_told_without_false_advice(
+    town: World, words: tuple[str, ...], says: str
+) -> None:
+    """Nothing was done, and the text says why: exit code 1."""
+    done = await partner(town, *words)
+    assert (done.exit_code, done.output) == (1, says)
+
+
+async def test_a_link_that_the_running_gateway_has_not_read(town: World) -> None:
+    """A file that was written after the gateway had started: it says so at once."""
+    file = (town.folder / "config/partners/volt.yaml").read_text()
+    late = file.replace("party_id: VLT", "party_id: NEW").replace("volt-token-a", "late-token-a")
+    (town.folder / "config/partners/late.yaml").write_text(late)
+    done = await told(town, "register", "late")
+    assert not done["good"]
+    assert done["text"] == "the gateway that runs has no link late in its configuration"
+
+
+async def test_a_gateway_that_does_not_answer_keeps_its_folder(tmp_path: Path) -> None:
+    """One that runs on the embedded Redis and takes no wish: the verb says so, and does nothing beside it."""
+    installation = Installation.on(tmp_path)
+    folders = ("--config", str(tmp_path / "config"), "--data", str(tmp_path / "data"))
+    async with installation.running() as gateway:
+        gateway.process.send_signal(signal.SIGSTOP)
+        code, out, err = await installation.done("partner", "rotate", "volt", *folders)
+        gateway.process.send_signal(signal.SIGCONT)
+    assert code == 1
+    assert out == "a gateway runs on this data folder, and hasn't taken it within 2 s\n"
+    assert err == "look at its log and its /ready, and try again\n"
+
+
 async def test_a_partner_that_is_away_is_ended_here_all_the_same(town: World) -> None:
     """Nobody is kept by a platform that is gone; the verb says that they weren't told."""
     await town["volt"].down()
@@ -141,6 +241,7 @@ async def test_a_pause_and_its_end(town: World, running: bool) -> None:
     paused = (await told(town, "show", "volt"))["paused"]
     assert paused["in"] is None
     assert paused["out"]["reason"] == "their maintenance"
+    assert "registered, paused out until 2" in (await partner(town, "list")).output
     if not running:
         await town.restart()
     assert town.gateway.links.directory["volt"].paused_out is not None
