@@ -334,8 +334,16 @@ async def _resumed(links: Links, link: str, directions: Sequence[Direction]) -> 
 
 def _until(text: str | None) -> datetime:
     """A time that is given as one, or as a duration from now."""
-    if text is None:
-        return datetime.now(UTC) + _UNLESS_SAID
+    try:
+        ends = datetime.now(UTC) + _UNLESS_SAID if text is None else _time(text).astimezone(UTC)
+    except OverflowError:
+        raise click.UsageError("--until: that is further than the calendar goes") from None
+    if ends <= datetime.now(UTC):
+        raise click.UsageError("--until: that is over already")
+    return ends
+
+
+def _time(text: str) -> datetime:
     try:
         ends: datetime = datetime.now(UTC) + SCALARS[timedelta].read(text)
     except ValueError:
@@ -343,11 +351,9 @@ def _until(text: str | None) -> datetime:
             ends = datetime.fromisoformat(text)
         except ValueError:
             raise click.UsageError(f"--until: {text!r} is neither a duration such as 2h nor a time") from None
-        if ends.tzinfo is None:
-            raise click.UsageError(f"--until: {text!r} has no time zone: write {text}Z for UTC") from None
-    if ends <= datetime.now(UTC):
-        raise click.UsageError("--until: that is over already")
-    return ends.astimezone(UTC)
+    if ends.tzinfo is None:
+        raise click.UsageError(f"--until: {text!r} has no time zone: write {text}Z for UTC")
+    return ends
 
 
 # Small things ---------------------------------------------------------------------------------------------------------

@@ -264,8 +264,9 @@ async def test_a_backend_can_be_paused_too(town: World) -> None:
         (("pause", "acme", "--until", "soon"), "neither a duration such as 2h nor a time"),
         (("pause", "acme", "--until", "2030-01-01T00:00:00"), "has no time zone"),
         (("pause", "acme", "--until", "2020-01-01T00:00:00Z"), "over already"),
+        (("pause", "acme", "--until", "9999-12-31T23:59:59-12:00"), "further than the calendar goes"),
     ],
-    ids=["unknown", "no-time", "no-zone", "past"],
+    ids=["unknown", "no-time", "no-zone", "past", "too-far"],
 )
 async def test_a_mistake_of_usage_is_2(town: World, words: tuple[str, ...], says: str) -> None:
     """It says what is wrong, and nothing happens."""

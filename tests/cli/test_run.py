@@ -104,7 +104,7 @@ async def test_a_stop_in_good_order_exits_0(tmp_path: Path, number: signal.Signa
             assert await gateway.end() == 0
         assert time.monotonic() - started < STOP_S
     assert [line["event"] for line in gateway.log if line["level"] == "error"] == []
-    assert gateway.log[-1]["event"] == "gateway.stopping"
+    assert "gateway.stopping" in [line["event"] for line in gateway.log]
 
 
 async def test_sigterm_finishes_what_is_under_way(tmp_path: Path) -> None:
