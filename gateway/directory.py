@@ -20,9 +20,9 @@ links to the same party the one whose time it is. Of two hubs that are equal, th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from attrs import evolve, field, frozen
 
@@ -33,6 +33,8 @@ from gateway.model.modules import MODULES, Module, Side
 from gateway.model.party import Party, Role, is_supply
 from gateway.model.share import Pilot, Share
 from gateway.settings import Delivery, ModuleUse, Serve, Stage
+
+T = TypeVar("T")
 
 Clients = Mapping[tuple[str, Party, Role], ConnectionStatus]
 """What is said of parties, by the id of the link that says it, the party and its role."""
@@ -226,6 +228,8 @@ class Directory:
     _hubs: tuple[Link, ...] = field(init=False, repr=False, eq=False)
     _successors: Mapping[str, Link] = field(init=False, repr=False, eq=False)
 
+    _answers: dict[Hashable, Any] = field(factory=dict, init=False, repr=False, eq=False)
+
     @_partners.default
     def _seated_partners(self) -> _Seated:
         return _by_seat(link for link in self.partners if link.in_service)
@@ -271,6 +275,13 @@ class Directory:
     @property
     def backends(self) -> Iterator[Link]:
         return (link for link in self.links.values() if link.backend)
+
+    def worked_out(self, question: Hashable, answer: Callable[[], T]) -> T:
+        """The answer to a question that this snapshot alone decides: worked out when it is asked first, then kept."""
+        if question not in self._answers:
+            self._answers[question] = answer()
+        found: T = self._answers[question]
+        return found
 
     # Ways to a party --------------------------------------------------------------------------------------------------
 
@@ -338,6 +349,10 @@ class Directory:
         family = [link, self.links.get(link.replaces or ""), self.successor(link)]
         fit = [each for each in family if each and (party is None or each.dialect.speaks_for(party))]
         return min(fit, key=lambda each: (not each.registered, self._out_of_time(each, at)), default=link)
+
+    def moves(self, link: Link) -> bool:
+        """Whether it takes over from another link, or another from it: then the time has a say in what is whose."""
+        return link.replaces in self.links or self.successor(link) is not None
 
     def related(self, one: Link, other: Link) -> bool:
         """Whether one of the two takes over from the other."""

@@ -16,7 +16,7 @@ from gateway.model.dialect import Dialect, Seat
 from gateway.model.facts import Crossing, Needs, Translated
 from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Ref
 from gateway.model.modules import Kind, Module, Side
-from gateway.model.names import CdrEntry, CdrState, Due, Mark, Name, Registered, Said, Sent
+from gateway.model.names import CdrEntry, CdrState, Due, Mark, Name, Registered, Said, Sent, Sight
 from gateway.model.party import Party
 from gateway.model.peer import PeerCredentials as PeerCredentials
 from gateway.model.policy import Policy
@@ -246,6 +246,9 @@ class Objects(Protocol):
     async def read_many(self, names: Sequence[Name], link: str | None = None) -> list[Said | None]:
         """Objects in the order of their names, in one round trip."""
 
+    async def read_for(self, name: Name, links: Sequence[str]) -> tuple[Said | None, dict[str, Said]]:
+        """The general object, and the variants of those among the links that have one."""
+
     async def say(
         self,
         name: Name,
@@ -372,6 +375,9 @@ class Seen(Protocol):
 
     async def see(self, link: str, name: Name, last_updated_ms: int, *, by_owner: bool = False) -> None:
         """The link may list this object; with ``by_owner`` also among those of its owner alone."""
+
+    async def see_all(self, sights: Iterable[Sight]) -> None:
+        """Links may list objects as of now, or no longer; many in one round trip."""
 
     async def unsee(self, link: str, name: Name) -> None:
         """The link may no longer list it."""

@@ -156,6 +156,8 @@ def _from_partner(message: Message, source: Link, directory: Directory, about: A
     ours = message.receiver
     if about.party is not None and source.our_party(about.party):
         ours = about.party  # several of us on a link that names no receiver: the content tells
+    if len(about.links) > 1:
+        return Refuse(UnknownLocation("it can't be told which of several parties is meant"), "several of us have that")
     supply = receiver_is_supply(message.module, message.side)
     backend = directory.backend_of(ours, supply=supply, at=about.at) if ours else None
     if ours is None or backend is None:
@@ -353,16 +355,45 @@ class _Outward:
         return Broadcast(tuple(self._listeners()), f"everyone opposite with {message.module}")
 
     def _listeners(self) -> Iterator[Target]:
-        """Each link that this is for, once. A hub passes it on itself, so it gets one request, to its own party."""
+        """Each link that this is for, once. A hub passes it on itself, so it gets one request, to its own party.
+
+        A message to everybody may be for hundreds of links. Of most of them its owner and module decide, so that they
+        are worked out once for each snapshot; of the others the message itself does.
+        """
         message = self.message
+        for each in self.directory.worked_out((message.ref.owner, message.module), self._standing):
+            if isinstance(each, Target):
+                yield each
+            elif each.hears(message.module, message.ref.id) and (target := self._target_on(each)) is not None:
+                yield target
+
+    def _standing(self) -> tuple[Target | Link, ...]:
+        """Whoever may be meant by what this owner says of this module, in order: as a link where it hangs on more.
+
+        That is the id of the object, for a link that is tried out, and the time, where a link takes over from another.
+        """
+        found: list[Target | Link] = []
         for link in self.directory.partners:
-            if not (_serves(link, message) and link.hears(message.module, message.ref.id)):
+            if not (_serves(link, self.message) and link.in_service):
                 continue
-            if link.hub is not None:
-                if self.directory.in_force(link, self.about.at).id == link.id:
-                    yield Target(link.id, link.hub)
-            elif (party := self._best_reached(link)) is not None:
-                yield Target(link.id, party)
+            if link.tried_out or self._hangs_on_time(link):
+                found.append(link)
+            elif (target := self._target_on(link)) is not None:
+                found.append(target)
+        return tuple(found)
+
+    def _hangs_on_time(self, link: Link) -> bool:
+        ours, directory = _acting(self.message), self.directory
+        parties = link.their_parties(supply=self._supply)
+        ways = (way for party in parties for way in directory.ways(party, supply=self._supply, ours=ours))
+        return directory.moves(link) or any(directory.moves(way) for way in ways)
+
+    def _target_on(self, link: Link) -> Target | None:
+        """Whom a message to everybody names on this link; None where it reaches them all a better way."""
+        if link.hub is not None:
+            return Target(link.id, link.hub) if self.directory.in_force(link, self.about.at).id == link.id else None
+        party = self._best_reached(link)
+        return None if party is None else Target(link.id, party)
 
     def _best_reached(self, link: Link) -> Party | None:
         """The first party of a link that isn't reached better another way: by a hub, or by a link that took over."""

@@ -8,25 +8,30 @@ is too high for a moment, and never a leak: what can't be said isn't said in a l
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from attrs import frozen
 
 from gateway.directory import Link
-from gateway.model.facts import Withheld
-from gateway.model.names import Name, Said
+from gateway.model.names import Name, Said, Sight
 from gateway.model.party import Party
 from gateway.model.values import moment
 from gateway.ports import Codec, Objects, Seen
-from gateway.sharing import shown
 
 _AT_ONCE: Final = 50  # objects that are read, and shown, in one go
 
 
 class Library(Objects, Seen, Protocol):
     """Objects, and who sees them."""
+
+
+@frozen
+class _Current:
+    """An object that is there, and its last_updated in milliseconds since 1970."""
+
+    canonical: Mapping[str, Any]
+    at: int
 
 
 @frozen(kw_only=True)
@@ -45,19 +50,29 @@ class Showing:
         for start in range(0, len(names), _AT_ONCE):
             some = names[start : start + _AT_ONCE]
             found = await self.store.read_many(some, link.id)
-            await asyncio.gather(*(self._judge(link, *each) for each in zip(some, found, strict=True)))
+            await self.store.see_all(
+                _sight(link, name, self._current(said)) for name, said in zip(some, found, strict=True)
+            )
 
-    async def _judge(self, link: Link, name: Name, said: Said | None) -> None:
+    async def look_for(self, links: Sequence[Link], name: Name) -> None:
+        """Show each of these links what is stored under this name, if its selection admits it.
+
+        An acknowledgement waits for it, whether one link is owed the object or five hundred: it is read and understood
+        once for all who have no variant of it, and written for all in one go.
+
+        Raises:
+            NotDurable: the store is away.
+        """
+        general, variants = await self.store.read_for(name, [link.id for link in links])
+        for_all = self._current(general)
+        current = {id: self._current(variant) for id, variant in variants.items()}
+        await self.store.see_all([_sight(link, name, current.get(link.id, for_all)) for link in links])
+
+    def _current(self, said: Said | None) -> _Current | None:
         if said is None or said.deleted:
-            await self.hide(link, name)
-            return
+            return None
         canonical = self.codec.loads(said.canonical)
-        try:
-            shown(link, name.module, canonical)
-        except Withheld:
-            await self.hide(link, name)
-        else:
-            await self.show(link, name, canonical)
+        return _Current(canonical, updated_ms(canonical))
 
     async def show(self, link: Link, name: Name, canonical: Mapping[str, Any]) -> None:
         """The link may list this object, which is now as given. Raises NotDurable."""
@@ -66,6 +81,12 @@ class Showing:
     async def hide(self, link: Link, name: Name) -> None:
         """The link may not list this object, or no longer. Raises NotDurable."""
         await self.store.unsee(link.id, name)
+
+
+def _sight(link: Link, name: Name, current: _Current | None) -> Sight:
+    """What a link may list of an object: nothing of one that isn't there, or not among what it may see."""
+    seen = current is not None and link.shows(name.module, current.canonical)
+    return Sight(link.id, name, current.at if current is not None and seen else None, tells_owners_apart(link))
 
 
 def updated_ms(canonical: Mapping[str, Any]) -> int:

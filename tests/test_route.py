@@ -591,6 +591,27 @@ def test_what_began_before_the_move_ends_on_the_old_link(at: datetime | None, by
     assert [target.link for target in plan.targets] == (["acme", "volt"] if by == "acme" else ["volt", "acme-new"])
 
 
+def test_what_one_message_finds_out_holds_for_no_other_owner_time_or_id() -> None:
+    """Who listens is worked out once for a snapshot, and still each broadcast goes where it would go alone."""
+    pilot = Pilot(locations=["LOC2"])
+    changed = MOVING.with_link(evolve(LINKS["volt"], stage=Stage.PILOT, pilot=pilot))
+
+    def fresh() -> Directory:
+        return Directory(changed.hub, changed.links)
+
+    said = [
+        (evolve(message(module, owner=owner), ref=Ref(owner=party(owner), id=id)), About(at=at))
+        for module in (LOCATIONS, TARIFFS)
+        for owner in ("NL-EXA", "BE-GRD")
+        for id in ("LOC1", "LOC2")
+        for at in (BEFORE, AFTER, None)
+    ]
+    shared = fresh()
+    plans = [route(what, LINKS["core"], shared, None, about) for what, about in said]
+    assert plans == [route(what, LINKS["core"], fresh(), None, about) for what, about in said]
+    assert len({plan.targets for plan in plans if isinstance(plan, Broadcast)}) == 5
+
+
 def test_a_move_waits_for_the_registration_of_the_new_link() -> None:
     """Nothing is stranded on a link that can't be used yet."""
     waiting = MOVING.with_link(evolve(NEW, registered=False))

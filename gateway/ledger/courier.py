@@ -175,7 +175,8 @@ class Courier:
         """Whoever is owed it may list it as of now, however long it takes until it is brought."""
         directory = self._directory()
         found = [link for id in links if (link := directory.find(id)) is not None]
-        await asyncio.gather(*(self._showing.look(link, [name]) for link in found))
+        if found:
+            await self._showing.look_for(found, name)
 
     async def _release(self, location: Name) -> list[str]:
         """What waited for this location is due now; the links that it is for."""

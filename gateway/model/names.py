@@ -165,6 +165,21 @@ class Due:
 
 
 @frozen
+class Sight:
+    """That a link may list an object as of now, or no longer.
+
+    Attributes:
+        at: the object's last_updated, in milliseconds since 1970; None: the link may no longer list it.
+        by_owner: the link may also ask for the objects of this owner alone.
+    """
+
+    link: str
+    name: Name
+    at: int | None
+    by_owner: bool = False
+
+
+@frozen
 class Held:
     """Something owed that can't be delivered until a person, a file or the object changes.
 

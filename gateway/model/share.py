@@ -9,7 +9,7 @@ peers write ``NL*EXA*E1`` and ``NLEXAE1`` for the same thing (2.2.1 ``mod_locati
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -48,7 +48,9 @@ class Locations:
         return not _matches(self.besides, location)
 
 
-def _matches(entries: Iterable[str], location: Mapping[str, Any]) -> bool:
+def _matches(entries: Collection[str], location: Mapping[str, Any]) -> bool:
+    if not entries:
+        return False  # most links select nothing, and a location may have hundreds of EVSEs
     operator = (location.get("operator") or {}).get("name")
     names = {fold(name) for name in (location.get("id"), operator) if isinstance(name, str)}
     evses = [bare(id) for evse in location.get("evses") or () if isinstance(id := evse.get("evse_id"), str)]

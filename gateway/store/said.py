@@ -56,12 +56,30 @@ class Objects(Connection):
         found: list[Said | None] = []
         for name in names:
             sequence, *record = next(answers)
-            if link is not None and name.module in _WITH_VARIANTS:
-                variant = next(answers)
-                ended = variant[_DELETED] == b"1" and record[0] is not None
-                record = variant if variant[0] is not None and not ended else record
+            if link is not None and name.module in _WITH_VARIANTS and _shadows(variant := next(answers), record):
+                record = variant
             found.append(_said(record, int(sequence or 0)))
         return found
+
+    async def read_for(self, name: Name, links: Sequence[str]) -> tuple[Said | None, dict[str, Said]]:
+        """The general object, and the variants of those among the links that have one.
+
+        One round trip, and one more where anybody at all has a variant.
+
+        Raises:
+            NotDurable: Redis is away.
+        """
+        variants, sequence, *record = await self.command("HMGET", self.keys.object(name), "variants", "seq", *_FIELDS)
+        found: dict[str, Said] = {}
+        if int(variants or 0):
+            async with self.durable(), self.client.pipeline(transaction=False) as pipe:
+                for link in links:
+                    pipe.hmget(self.keys.object(name, link), *_FIELDS)
+                answers = await pipe.execute()
+            for link, variant in zip(links, answers, strict=True):
+                if _shadows(variant, record) and (said := _said(variant, int(sequence))) is not None:
+                    found[link] = said
+        return _said(record, int(sequence or 0)), found
 
     async def say(
         self,
@@ -225,6 +243,12 @@ class Objects(Connection):
         note = await self.command("HGETALL", self.keys.note(name))
         sequence = int(note.pop(COUNTER.encode(), 0))
         return sorted(decode(link.decode()) for link in note), sequence
+
+
+def _shadows(variant: Sequence[Any], general: Sequence[Any]) -> bool:
+    """Whether there is this variant. A deleted one shadows nothing, unless there is no general object."""
+    ended = variant[_DELETED] == b"1" and general[0] is not None
+    return variant[0] is not None and not ended
 
 
 def _said(record: Sequence[Any], sequence: int) -> Said | None:

@@ -18,15 +18,21 @@ Links that may ask for the objects of one owner (a backend addresses a partner) 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Final
 
 from attrs import define
+from redis.asyncio.client import Pipeline
 
 from gateway.model.errors import InvalidObject
 from gateway.model.modules import Module
-from gateway.model.names import Name
+from gateway.model.names import Name, Sight
 from gateway.model.party import Party
 from gateway.store.connection import Connection
 from gateway.store.keys import COUNTER, owner_of, tag_of
+
+# So many names are seen in one round trip: Redis has time for others in between.
+_A_TRIP: Final = 500
 
 Listed = tuple[list[Name], int, str | None]
 """Names (ids folded: the object has the spelling), how many the whole list has, the cursor of what follows if any."""
@@ -43,17 +49,32 @@ class Seen(Connection):
             last_updated_ms: the object's last_updated, in milliseconds since 1970.
             by_owner: the link may also ask for the objects of this owner alone.
         """
-        parts = _parts(name)[: 2 if by_owner else 1]
-        keys = [key for part in parts for key in self._orders(link, part)]
-        await self.run("see", [self.keys.seen_parts(link), *keys], name.text, last_updated_ms, *parts)
+        await self.see_all([Sight(link, name, last_updated_ms, by_owner)])
 
     async def unsee(self, link: str, name: Name) -> None:
         """The link may no longer list it."""
-        async with self.durable(), self.client.pipeline(transaction=True) as pipe:
-            for part in _parts(name):
-                for key in self._orders(link, part):
-                    pipe.zrem(key, name.text)
-            await pipe.execute()
+        await self.see_all([Sight(link, name, None)])
+
+    async def see_all(self, sights: Iterable[Sight]) -> None:
+        """Links may list objects as of now, or no longer; in this order, a few hundred to a round trip.
+
+        What was written when Redis went away stays written, and the whole may be repeated.
+        """
+        rest = iter(sights)
+        while part := list(islice(rest, _A_TRIP)):
+            async with self.durable(), self.client.pipeline(transaction=False) as pipe:
+                for sight in part:
+                    self._queue_sight(pipe, sight)
+                await pipe.execute()
+
+    def _queue_sight(self, pipe: Pipeline, sight: Sight) -> None:
+        link, name = sight.link, sight.name
+        parts = _parts(name) if sight.by_owner or sight.at is None else (name.module.value,)
+        orders = [key for part in parts for key in self._orders(link, part)]
+        if sight.at is None:
+            self.queue(pipe, "unsee", orders, name.text)
+        else:
+            self.queue(pipe, "see", [self.keys.seen_parts(link), *orders], name.text, sight.at, *parts)
 
     async def sees(self, link: str, names: Sequence[Name]) -> list[bool]:
         """For each name whether the link may list it; one round trip.

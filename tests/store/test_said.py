@@ -85,6 +85,29 @@ async def test_a_variant_shadows_the_general_object_for_its_link_alone(store: St
     assert await seen("acme") == b"general"
 
 
+async def test_many_links_read_one_object_and_their_variants(store: Store) -> None:
+    """Each link would read alone what it reads among others: its variant, if it has one that hasn't ended."""
+
+    async def each() -> list[bytes | None]:
+        links = ["acme", "volt", "flux"]
+        general, variants = await store.read_for(LOCATION, links)
+        found = [variants.get(link, general) for link in links]
+        assert found == [await store.read(LOCATION, link) for link in links]
+        assert {*variants} <= {*links}
+        return [said and said.canonical for said in found]
+
+    assert await each() == [None, None, None]
+    await say(store, LOCATION, b"for acme", 0, variant="acme")
+    await say(store, LOCATION, b"for nobody asked", None, variant="grid")
+    assert await each() == [b"for acme", None, None]
+    await say(store, LOCATION, b"for all", None)
+    await say(store, LOCATION, b"for volt", None, variant="volt")
+    assert await each() == [b"for acme", b"for volt", b"for all"]
+    for link in ("acme", "volt", "grid"):
+        await say(store, LOCATION, b"", None, variant=link, deleted=True)
+    assert await each() == [b"for all", b"for all", b"for all"]
+
+
 async def test_variants_and_the_general_object_share_a_sequence(store: Store) -> None:
     """Who has read before a variant was written must read again before writing the general object."""
     sequence = await say(store, LOCATION, b"general", 0)

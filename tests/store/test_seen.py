@@ -8,7 +8,7 @@ import pytest
 
 from gateway.model.errors import InvalidObject
 from gateway.model.modules import Module
-from gateway.model.names import Name
+from gateway.model.names import Name, Sight
 from gateway.model.party import Party
 from gateway.store.redis import Store
 from gateway.store.seen import Listed
@@ -188,6 +188,22 @@ async def test_objects_of_one_owner_are_a_list_of_their_own(store: Store) -> Non
     await store.unsee("core", location("A"))
     assert (await store.seen_page("core", LOCATIONS, owner=EXA, limit=9))[1] == 1
     assert (await store.seen_between("core", LOCATIONS, owner=EXA, to_ms=None, limit=9))[1] == 1
+
+
+async def test_many_links_learn_of_an_object_at_once(store: Store) -> None:
+    """Each of more links than go in one trip may list it or no longer, by owner too where it asks for that."""
+    crowd = [f"link{number}" for number in range(501)]
+    await see(store, ("A", 1), ("B", 2))
+    name = location("A")
+    await store.see_all(
+        [Sight("acme", name, None), Sight("core", name, 7, True), *(Sight(id, name, 7) for id in crowd)]
+    )
+    assert ids((await store.seen_page("acme", LOCATIONS, limit=9))[0]) == "B"
+    assert await store.seen_between("acme", LOCATIONS, to_ms=2, limit=9) == ([], 0, None)
+    assert ids((await store.seen_page("core", LOCATIONS, owner=EXA, limit=9))[0]) == "A"
+    for link in crowd:
+        assert await store.seen_between(link, LOCATIONS, from_ms=7, to_ms=8, limit=9) == ([name], 1, None)
+    await store.see_all([])
 
 
 async def test_a_single_name_is_seen_or_not(store: Store) -> None:
