@@ -15,12 +15,12 @@ Spec: 2.2.1 ``mod_commands``; 2.1.1 ``mod_commands``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from gateway.callbacks import UNANSWERED_S, Callbacks, Expected, count
 from gateway.directory import Directory, Link
@@ -37,7 +37,7 @@ from gateway.model.party import Party
 from gateway.model.values import moment
 from gateway.ports import Codec, Objects
 from gateway.references import COMMANDED_FOR, References
-from gateway.routing import NOTHING, About, Forward, Target, route
+from gateway.routing import About, Forward, Target, route
 from gateway.telemetry import declare_object
 
 _RESERVATION_KEPT: Final = timedelta(days=7)
@@ -194,20 +194,28 @@ class Commands:
     async def _meant(
         self, message: Message, kind: Kind, command: Any, source: Link, directory: Directory
     ) -> tuple[str | None, About]:
-        """Whose location, session or reservation it is, where the request doesn't say whom it is for."""
-        if message.receiver is not None and (source.backend or self.exchange.adapter(source).sends_routing_headers):
-            return None, NOTHING
-        if kind is Kind.CANCEL_RESERVATION:
-            holder = await self.objects.recall(_holder_key(message.sender, command["reservation_id"]))
-            return None, About(party=Party.parse(holder.decode())) if holder else NOTHING
-        module, named = _ABOUT[kind]
-        found = await self.lookup.everywhere(module, command[named])
-        if module is Module.SESSIONS:
-            found = {name: said for name, said in found.items() if self._its_own(said, message.sender, source)}
-        return whose(found, source, directory)
+        """Whose location, session or reservation it is, where the request doesn't say whom it is for; and since when.
 
-    def _its_own(self, said: Said, sender: Party | None, source: Link) -> bool:
-        return its_own(self.codec.loads(said.canonical), sender, source)
+        Where one link takes over from another, a session is stopped on the one that it began on.
+        """
+        addressed = message.receiver is not None and (
+            source.backend or self.exchange.adapter(source).sends_routing_headers
+        )
+        if kind is Kind.CANCEL_RESERVATION:
+            key = _holder_key(message.sender, command["reservation_id"])
+            holder = None if addressed else await self.objects.recall(key)
+            return None, About(party=Party.parse(holder.decode()) if holder else None, at=self.clock())
+        module, named = _ABOUT[kind]
+        said = await self.lookup.everywhere(module, command[named], source.id)
+        found = {name: self.codec.loads(each.canonical) for name, each in said.items()}
+        if module is Module.SESSIONS:
+            found = {name: each for name, each in found.items() if its_own(each, message.sender, source)}
+        else:
+            found = {name: each for name, each in found.items() if source.shows(module, each)}
+        if addressed:
+            found = {name: each for name, each in found.items() if name.owner == message.receiver}
+        announced, about = whose({name: said[name] for name in found}, source, directory)
+        return announced, evolve(about, at=began(found.values()) or self.clock())
 
     def _check_supported(self, message: Message, source: Link, link: Link) -> None:
         unsupported = {*source.dialect.policy.capabilities_unsupported, *link.dialect.policy.capabilities_unsupported}
@@ -234,8 +242,8 @@ class Commands:
         await self._check_location(name, known, command, source)
 
     async def _check_location(self, name: Name, location: Any, command: Any, source: Link) -> None:
-        # Of an operator that told us none of its locations nobody here can say what it has.
-        told = location is not None or await self.objects.names(name.owner, name.module, limit=1)
+        # Nobody here can say what a partner has that it never pushed, nor what a core has that told us no location.
+        told = not source.backend and bool(await self.objects.names(name.owner, name.module, limit=1))
         if not source.shows(name.module, location or {"id": name.id}) or (told and location is None):
             raise UnknownLocation("no such location")
         evse_uid, connector_id = command.get("evse_uid"), command.get("connector_id")
@@ -305,13 +313,19 @@ def whose(found: Mapping[Name, Said], source: Link, directory: Directory) -> tup
     A partner means one of us, a backend a partner's.
     """
     if not source.backend:
-        ours = [name.owner for name in found if source.our_party(name.owner)]
-        return None, About(party=ours[0]) if len(ours) == 1 else NOTHING
+        ours = {name.owner: said.source for name, said in found.items() if source.our_party(name.owner)}
+        return None, About(party=next(iter(ours))) if len(ours) == 1 else About(links=tuple(ours.values()))
     theirs = {name: said for name, said in found.items() if not _of_a_backend(said, directory)}
     if len(theirs) != 1:
         return None, About(links=tuple(said.source for said in theirs.values()))
     ((name, said),) = theirs.items()
     return said.source, About(party=name.owner)
+
+
+def began(found: Iterable[Mapping[str, Any]]) -> datetime | None:
+    """When the one session began that was found; None for anything else."""
+    times = [each["start_date_time"] for each in found if "start_date_time" in each]
+    return moment(times[0]) if len(times) == 1 else None
 
 
 def _of_a_backend(said: Said, directory: Directory) -> bool:

@@ -9,6 +9,7 @@ Spec: 2.1.1 and 2.2.1 ``mod_locations``, Sender interface, GET Object.
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
@@ -58,7 +59,9 @@ class Inquiry:
         Raises:
             NotDurable: the store is away.
         """
-        link = directory.backend_of(name.owner, supply=True) or directory.partner_of(name.owner, supply=True)
+        now = datetime.now(UTC)
+        link = directory.backend_of(name.owner, supply=True, at=now)
+        link = link or directory.partner_of(name.owner, supply=True, at=now)
         asked = f"asked:{name.text}"
         if link is None or not link.registered or await self.objects.recall(asked):
             return False

@@ -187,14 +187,14 @@ class Lookup:
         at = await self._objects.recall(_tokens_of(link))
         return self._clock() - datetime.fromisoformat(at.decode()) if at else timedelta.max
 
-    async def everywhere(self, module: Module, id: str) -> dict[Name, Said]:
-        """The objects of this id, whoever owns them: ids are unique for their owner only.
+    async def everywhere(self, module: Module, id: str, link: str | None = None) -> dict[Name, Said]:
+        """The objects of this id, whoever owns them, as this link has them: ids are unique for their owner only.
 
         Raises:
             NotDurable: the store is away.
         """
         names = [Name(module, owner, id) for owner in await self._objects.owners()]
-        said = await self._objects.read_many(names) if names else []
+        said = await self._objects.read_many(names, link) if names else []
         found = zip(names, said, strict=True)
         return {name: object for name, object in found if object is not None and not object.deleted}
 

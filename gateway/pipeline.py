@@ -251,7 +251,9 @@ class Pipeline:
         assert kind is not None  # modules without one have no pushes
         facts = Facts(now=self._clock())
         if message.verb is Verb.DELETE:
-            stored = await self._stored(_name(message, {}), variant)
+            stored = await self._objects.read(_name(message, {}), variant)
+            if stored is None or (stored.deleted and not _told_another(stored, message, source)):
+                raise _not_there(message.module)
             canonical = self._codec.loads(stored.canonical)
             return Reading(
                 name=_name(message, canonical), kind=kind, wire=None, canonical=None, before=canonical,
@@ -316,7 +318,7 @@ class Pipeline:
     async def _stored(self, name: Name, variant: str | None) -> Said:
         stored = await self._objects.read(name, variant)
         if stored is None or stored.deleted:
-            raise NotFound(f"no such {MODULES[name.module].kind}: send it whole first")
+            raise _not_there(name.module)
         return stored
 
     async def _in_wire_form(
@@ -500,7 +502,8 @@ class Pipeline:
             losses=(*reading.losses, *after.losses),
         )
         try:
-            former = None if reading.whole else shown(link, message.module, reading.before)
+            whole_anyway = reading.whole or _told_another(reading.stored, message, source)
+            former = None if whole_anyway else shown(link, message.module, reading.before)
         except Withheld:
             former = None  # it comes into its sight with this
         if former is None:
@@ -615,6 +618,15 @@ def _variant(plan: Plan, message: Message, source: Link) -> str | None:
     if source.backend and isinstance(plan, Forward) and MODULES[message.module].broadcast:
         return plan.target.link if message.module is not Module.TOKENS else None
     return None
+
+
+def _not_there(module: Module) -> NotFound:
+    return NotFound(f"no such {MODULES[module].kind}: send it whole first")
+
+
+def _told_another(stored: Said | None, message: Message, source: Link) -> bool:
+    """Whether a partner said it last to another of us: whoever is meant now hasn't heard of that."""
+    return not source.backend and stored is not None and stored.receiver not in (None, message.receiver)
 
 
 def _opaque(name: Name, source: Link) -> str:

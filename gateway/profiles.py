@@ -24,7 +24,7 @@ from typing import Any, Final
 from attrs import evolve, field, frozen
 
 from gateway.callbacks import UNANSWERED_S, Callbacks, Expected, count
-from gateway.commands import Declined, its_own, patience, whose
+from gateway.commands import Declined, began, its_own, patience, whose
 from gateway.directory import Directory, Link
 from gateway.exchange import Exchange, crossing, decided, hop
 from gateway.lookup import Lookup
@@ -37,7 +37,7 @@ from gateway.model.modules import Kind, Module, Verb
 from gateway.model.names import Name
 from gateway.model.party import Party, Role
 from gateway.ports import Codec, Objects, Subscriptions
-from gateway.routing import Forward, Refuse, Target, route
+from gateway.routing import About, Forward, Refuse, Target, route
 
 _KEPT_S: Final = 30 * 24 * 3600.0
 """Seconds for which whoever set a profile is told of changes: longer than any session."""
@@ -211,8 +211,7 @@ class Profiles:
         wishes = await self._read(message, source, directory)
         if wishes is None:
             raise InvalidObject("$", "a body is required")
-        found = {} if message.receiver else await self.lookup.everywhere(Module.SESSIONS, message.ref.id)
-        plan = decided(route(message, source, directory, *whose(found, source, directory)))
+        plan = decided(route(message, source, directory, *await self._meant(message, source, directory)))
         if not isinstance(plan, Forward):
             raise NotFound("no such session")
         link, party = directory[plan.target.link], plan.target.party
@@ -230,10 +229,9 @@ class Profiles:
     # Where it goes ----------------------------------------------------------------------------------------------------
 
     async def _target(self, message: Message, source: Link, directory: Directory) -> Target:
-        found = {} if message.receiver else await self.lookup.everywhere(Module.SESSIONS, message.ref.id)
-        if not (message.receiver or found):
+        announced, about = await self._meant(message, source, directory)
+        if not (message.receiver or about.party or about.links):
             raise Declined(ChargingProfileResponseType.UNKNOWN_SESSION, "nobody here has that session")
-        announced, about = whose(found, source, directory)
         # For the router a GET reads what is stored; this one asks the operator.
         plan = route(message.evolve(verb=Verb.PUT), source, directory, announced, about)
         party = message.receiver or about.party
@@ -244,6 +242,15 @@ class Profiles:
         if not isinstance(plan, Forward):
             raise Declined(ChargingProfileResponseType.NOT_SUPPORTED, "no charging profiles here")
         return plan.target
+
+    async def _meant(self, message: Message, source: Link, directory: Directory) -> tuple[str | None, About]:
+        """Whose session it is, and when it began: where one link takes over from another, it stays where it began."""
+        found = await self.lookup.everywhere(Module.SESSIONS, message.ref.id)
+        if message.receiver is not None:
+            found = {name: said for name, said in found.items() if name.owner == message.receiver}
+        announced, about = whose(found, source, directory)
+        sessions = (self.codec.loads(said.canonical) for said in found.values())
+        return announced, evolve(about, at=began(sessions) or self.clock())
 
     def _check_supported(self, message: Message, source: Link, link: Link) -> None:
         unsupported = {*source.dialect.policy.capabilities_unsupported, *link.dialect.policy.capabilities_unsupported}

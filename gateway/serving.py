@@ -11,6 +11,7 @@ interfaces; 2.2.1 ``transport_and_format``, GET All via Hubs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from attrs import evolve, frozen
@@ -161,14 +162,15 @@ class Shelves:
 
     async def _about(self, message: Message, source: Link, directory: Directory) -> tuple[str | None, About]:
         """Where a backend's read leads that addresses nobody: to the owner of what it means, if only one has it."""
+        now = About(at=datetime.now(UTC))
         open_to_all = source.backend and message.receiver is None and message.side is Side.SENDER
         if not open_to_all or _is_list(message):
-            return None, About()
+            return None, now
         names = await self._seen(message, source)
         if len(names) != 1:
-            return None, About()
+            return None, now
         link = directory.source_of(names[0].owner, message.module)
-        return link.id if link else None, About(party=names[0].owner)
+        return link.id if link else None, evolve(now, party=names[0].owner)
 
     async def _object_of(self, target: Target, message: Message, source: Link, directory: Directory) -> Answer:
         """One object, from the party that has it: live."""

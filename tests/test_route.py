@@ -392,6 +392,13 @@ def test_a_command_that_could_be_for_several_is_2003(about: About, why: str) -> 
     assert (refused.error.status, refused.reason) == (2003, why)
 
 
+def test_a_partners_command_that_could_be_for_several_of_us_is_2003() -> None:
+    """Its link names no receiver, and two of us have a location of that id: nobody is guessed."""
+    refused = route(command("NL-EXA"), LINKS["acme"], DIRECTORY, None, About(links=("core", "core")))
+    assert isinstance(refused, Refuse)
+    assert (refused.error.status, refused.reason) == (2003, "several of us have that")
+
+
 def test_a_partners_command_reaches_the_backend_of_the_location() -> None:
     """On a link with several of us that names no receiver, the content tells whom it is for."""
     wide = link("wide", ["EMSP DE-WID"], ["CPO NL-EXA", "CPO NL-EXB"])

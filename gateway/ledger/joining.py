@@ -2,8 +2,9 @@
 
 A link that joins has nothing, so it is owed all that goes to everybody; so is one that left and came back. One that
 changed its version, its selection or its switches is owed a look at all that it has and may have: what is the same
-costs no request. It gets it at its own rate, like everything that is owed, and a complete crawl of its own settles it.
-CDRs are never owed because of any of this: only because they were pushed.
+costs no request. So is one that takes over from another, when its time has come. It gets it at its own rate, like
+everything that is owed, and a complete crawl of its own settles it. CDRs are never owed because of any of this: only
+because they were pushed.
 
 What a link looked like when this was last worked out is a fact in the store, so that a restart owes nobody anything.
 """
@@ -59,7 +60,8 @@ class Joining:
         """
         if not link.registered:
             return 0
-        view = f"{since}:{_looks(link)}".encode()
+        in_force = directory.in_force(link, datetime.now(UTC)).id == link.id
+        view = f"{since}:{_looks(link, in_force=in_force)}".encode()
         before = (await self.store.facts(link.id)).get(_VIEW)
         if before == view:
             return 0
@@ -137,12 +139,12 @@ def _named(link: Link, name: Name) -> bool:
     return link.tried_out and link.hears(name.module, name.id)
 
 
-def _looks(link: Link) -> str:
+def _looks(link: Link, *, in_force: bool) -> str:
     """A digest of all that decides what a link sees, and how; the same in every process."""
     dialect = link.dialect
     parts = (
         dialect.version, dialect.ours, dialect.theirs, dialect.alpha_3, dialect.policy,
-        link.share, link.pilot, link.stage, dict(link.uses), frozenset(dialect.endpoints),
+        link.share, link.pilot, link.stage, dict(link.uses), frozenset(dialect.endpoints), in_force,
     )  # fmt: skip
     return hashlib.blake2b(repr(_settled(parts)).encode(), digest_size=12).hexdigest()
 

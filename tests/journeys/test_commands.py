@@ -547,6 +547,21 @@ async def test_a_location_that_nobody_has_is_2003(world: Begin, core: str) -> No
 
 
 @EITHER_CORE
+@pytest.mark.parametrize("operator", ["exa", "two"])
+async def test_an_operator_judges_a_location_that_it_never_pushed(world: Begin, core: str, operator: str) -> None:
+    """It may have told of it in a list, which is passed through: whoever addresses it reads its own answer."""
+    stage = await providers_core(world, core)
+    peer, known = stage[operator], {"location_id": "LOC-99"}
+    call = {"token": thing("token", core), "to": ("NL", peer.party[1])} | known
+    refused = await stage.backend.command("START_SESSION", **call)
+    assert refused.status_code == 2003
+    peer.answer_command("START_SESSION")
+    accepted = await stage.backend.command("START_SESSION", **call)
+    assert (accepted.status_code, accepted.data["result"]) == (1000, "ACCEPTED")
+    assert [got.body["location_id"] for got in commanded(peer)] == ["LOC-99", "LOC-99"]
+
+
+@EITHER_CORE
 async def test_a_session_is_stopped_at_its_operator(world: Begin, core: str) -> None:
     """Without OCPI-to the command goes to whoever told of the session."""
     stage = await providers_core(world, core)

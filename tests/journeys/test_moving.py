@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import samples
 from attrs import evolve
 from files import again, refiled
 from scenes import (
@@ -20,6 +21,8 @@ from scenes import (
     at_volt,
     heard,
     operator,
+    owned,
+    plain,
     provider,
     settled,
     thing,
@@ -335,6 +338,80 @@ async def test_a_cut_over_with_a_session_in_flight(world: Begin, core: str) -> N
         assert {got.segments[2] for got in pushes(stage[name], "sessions")} == {f"S-{name}"}
         assert [got.body["id"] for got in pushes(stage[name], "cdrs")] == [f"C-{name}"]
     assert (await stage["anew"].push_token(thing("token", NEW))).ok, "the new link speaks for the same party"
+
+
+def successor(cast: Cast, cut: datetime) -> Cast:
+    """The link that takes over from this one."""
+    return evolve(cast, name="anew", more=f"replaces: {cast.name}\nfrom: {_stamp(cut)}")
+
+
+@EITHER_CORE
+@pytest.mark.parametrize("to", [("NL", "TWO"), None], ids=["addressed", "by-content"])
+async def test_before_a_cut_over_questions_go_to_the_old_link(
+    world: Begin, core: str, to: tuple[str, str] | None
+) -> None:
+    """Commands and reads too: an operator's new platform, registered already, isn't asked before its time."""
+    stage = await world(TWO, successor(TWO, datetime.now(UTC) + timedelta(hours=1)), backend=provider(core))
+    location = owned(thing("location", NEW), "TWO")
+    assert (await stage["two"].push_location(location)).ok
+    started = await stage.backend.command("START_SESSION", token=thing("token", core), location_id="LOC-7", to=to)
+    assert (started.status_code, started.data["result"]) == (1000, "ACCEPTED")
+    assert outcome(await stage.backend.get("locations", "LOC-7", side="SENDER", to=to)) == (200, 1000)
+    assert {got.module for got in heard(stage["anew"])}.isdisjoint({"commands", "locations"})
+
+
+@EITHER_CORE
+@pytest.mark.parametrize("to", [("NL", "TWO"), None], ids=["addressed", "by-content"])
+async def test_a_session_is_stopped_on_the_link_that_it_began_on(
+    world: Begin, core: str, to: tuple[str, str] | None
+) -> None:
+    """After the cut-over too: the driver of a session in flight is heard by the platform that charges the car."""
+    now = datetime.now(UTC)
+    stage = await world(TWO, successor(TWO, now - timedelta(hours=1)), backend=provider(core))
+    assert (await stage.backend.push_token(thing("token", core))).ok
+    assert (await stage["two"].push_location(owned(thing("location", NEW), "TWO"))).ok
+    for name, hours in (("two", 2), ("anew", 0.5)):
+        began = {"start_date_time": _stamp(now - timedelta(hours=hours)), "charging_periods": []}
+        assert (await stage[name].push_session(owned(thing("session", NEW), "TWO") | began | {"id": f"S-{name}"})).ok
+        stopped = await stage.backend.command("STOP_SESSION", session_id=f"S-{name}", to=to)
+        assert (stopped.status_code, stopped.data["result"]) == (1000, "ACCEPTED")
+    for name in ("two", "anew"):
+        asked = [got.body["session_id"] for got in stage[name].received if got.segments == ("STOP_SESSION",)]
+        assert asked == [f"S-{name}"]
+
+
+async def test_a_profile_is_set_on_the_link_that_a_session_began_on(world: Begin) -> None:
+    """Whether the operator is addressed or found by the session, a profile goes where the car is being charged."""
+    now = datetime.now(UTC)
+    stage = await world(TWO, successor(TWO, now - timedelta(hours=1)), backend=provider(NEW))
+    began = {"start_date_time": _stamp(now - timedelta(hours=2)), "charging_periods": []}
+    assert (await stage["two"].push_session(owned(thing("session", NEW), "TWO") | began)).ok
+    for to in (("NL", "TWO"), None):
+        asked = await stage.backend.set_profile("S-1001", plain(samples.charging_profile()), to=to)
+        assert (asked.status_code, asked.data["result"]) == (1000, "ACCEPTED")
+    assert len([got for got in stage["two"].received if got.module == "chargingprofiles" and got.body]) == 2
+    assert [got for got in stage["anew"].received if got.module == "chargingprofiles"] == []
+
+
+async def test_when_the_time_of_a_link_comes_it_gets_what_there_is(
+    world: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Registered before the cut-over, it has nothing until then; then it gets, and lists, what was said before."""
+    monkeypatch.setattr("gateway.app._REVIEW_S", 0.05)
+    now, old = datetime.now(UTC), evolve(VOLT, start="them")
+    stage = await world(old, successor(old, now + timedelta(hours=1)), backend=operator(NEW))
+    assert (await stage.backend.push_location(thing("location", NEW))).ok
+    await settled(stage)
+    assert (what(stage["volt"]), what(stage["anew"])) == ([("PUT", "locations", "LOC-7")], [])
+    assert await stage["anew"].pull("locations") == []
+    cut = datetime.now(UTC) + timedelta(seconds=2)
+    await refiled(stage, "anew", f"from: {_stamp(now + timedelta(hours=1))}", f"from: {_stamp(cut)}")
+    await stage["anew"].wait_for("PUT", "locations")
+    assert datetime.now(UTC) >= cut.replace(microsecond=0)
+    assert [each["id"] for each in await stage["anew"].pull("locations")] == ["LOC-7"]
+    await stage.gateway.joined()
+    await settled(stage)
+    assert (what(stage["volt"]), what(stage["anew"])) == ([("PUT", "locations", "LOC-7")],) * 2
 
 
 # A pause --------------------------------------------------------------------------------------------------------------

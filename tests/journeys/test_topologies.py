@@ -186,6 +186,52 @@ async def test_several_of_our_operators_on_a_link_without_headers(world: Begin) 
         assert heard(stage.backend)[-1].headers["ocpi-to-party-id"] == party
 
 
+async def test_a_location_that_several_of_us_have_cant_be_commanded_without_headers(world: Begin) -> None:
+    """2.1.1 can't say whose location it means: 2003, unless only one of us shows it one of that id."""
+    backend = Cast(
+        name="backend", version=NEW, role="CPO", country="NL", party="EXA", business="Example Charging", start="none",
+        also=(Role("CPO", "NL", "SUN", "Sunny Charging"),),
+    )  # fmt: skip
+    ours = "our_parties: [{role: CPO, country_code: NL, party_id: EXA}, {role: CPO, country_code: NL, party_id: SUN}]"
+    stage = await world(evolve(ACME, more=ours), backend=backend)
+    acme = stage["acme"]
+    agreed(acme, Role("CPO", "NLD", "SUN", "Sunny Charging"))
+    call = {"owner": ("NL", "SUN"), "sender": ("NL", "SUN")}
+    both, own = of("SUN", thing("location", NEW)), of("SUN", {**thing("location", NEW), "id": "SUN-1"})
+    assert (await stage.backend.push_location(thing("location", NEW))).ok
+    assert (await stage.backend.push_location(both, **call)).ok
+    assert (await stage.backend.push_location(own, **call, to=("DE", "ACM"))).ok
+    await settled(stage)
+    unclear = await acme.command("START_SESSION", token=thing("token", OLD), location_id="LOC-7")
+    assert outcome(unclear) == (200, 2003)
+    assert got(stage.backend, "commands") == []
+    clear = await acme.command("START_SESSION", token=thing("token", OLD), location_id="SUN-1")
+    assert (clear.status_code, clear.data["result"]) == (1000, "ACCEPTED")
+    assert heard(stage.backend)[-1].headers["ocpi-to-party-id"] == "SUN"
+
+
+async def test_what_changes_is_told_to_each_of_us_that_is_addressed(world: Begin) -> None:
+    """An operator tells two eMSPs of ours one after the other: that the first knows by now is no news to the second."""
+    ours = "our_parties: [{role: EMSP, country_code: NL, party_id: ONE}, {role: EMSP, country_code: NL, party_id: SUN}]"
+    stage = await world(
+        evolve(FLUX, more=ours), backends=(core("one", NEW, "EMSP", "ONE"), core("sun", NEW, "EMSP", "SUN"))
+    )
+    flux = stage["flux"]
+    location, tariff = (of("FLX", thing(kind, NEW), "BE") for kind in ("location", "tariff"))
+    change = {"status": "OUTOFORDER", "last_updated": LATER}
+    for party in ("ONE", "SUN"):
+        assert (await flux.push_location(location, to=("NL", party))).ok
+        assert (await flux.push_tariff(tariff, to=("NL", party))).ok
+    for party in ("ONE", "SUN"):
+        flux.keep("tariffs", tariff)
+        assert (await flux.patch_location("LOC-7", "LOC-7-A", changes=change, to=("NL", party))).ok
+        assert (await flux.delete_tariff("T-DAY", to=("NL", party))).ok
+    for peer in stage.backends.values():
+        (kept,) = peer.objects["locations"].values()
+        assert kept["evses"][0]["status"] == "OUTOFORDER"
+        assert peer.objects["tariffs"] == {}
+
+
 async def test_several_of_our_emsps_on_a_link_without_headers(world: Begin) -> None:
     """Sessions and CDRs of a 2.1.1 operator go to the one of us whose token it is; the operator has all tokens."""
     backend = Cast(
