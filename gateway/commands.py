@@ -203,8 +203,11 @@ class Commands:
         )
         if kind is Kind.CANCEL_RESERVATION:
             key = _holder_key(message.sender, command["reservation_id"])
-            holder = None if addressed else await self.objects.recall(key)
-            return None, About(party=Party.parse(holder.decode()) if holder else None, at=self.clock())
+            holder = await self.objects.recall(key)
+            if holder is None:
+                return None, About(at=self.clock())
+            party, made = _held_by(holder)
+            return None, About(party=None if addressed else party, at=made)
         module, named = _ABOUT[kind]
         said = await self.lookup.everywhere(module, command[named], source.id)
         found = {name: self.codec.loads(each.canonical) for name, each in said.items()}
@@ -258,7 +261,7 @@ class Commands:
     async def _check_reservation(self, id: str, operator: Party, sender: Party | None) -> None:
         """That it isn't somebody else's. Two eMSPs may use the same id, so one that is the asker's own as well is."""
         own = await self.objects.recall(_holder_key(sender, id))
-        if own is not None and own.decode() == str(operator):
+        if own is not None and _held_by(own)[0] == operator:
             return
         other = await self.objects.recall(_reserver_key(operator, id))
         if other is not None and other.decode() != str(sender):
@@ -267,9 +270,10 @@ class Commands:
     async def _reserved(self, command: Any, message: Message, expected: Expected) -> None:
         """Who holds a reservation, and at whom, for its cancellation."""
         left = max(1.0, expected.ends / 1000 - self.clock().timestamp())
-        id, operator, sender = command["reservation_id"], str(message.receiver), str(message.sender)
+        id, sender = command["reservation_id"], str(message.sender)
+        holder = f"{message.receiver} {self.clock().isoformat()}"
         with suppress(NotDurable):  # it is made, and the asker must read that
-            await self.objects.remember(_holder_key(message.sender, id), operator.encode(), left)
+            await self.objects.remember(_holder_key(message.sender, id), holder.encode(), left)
             await self.objects.remember(_reserver_key(message.receiver, id), sender.encode(), left)
 
     # What comes of it -------------------------------------------------------------------------------------------------
@@ -369,6 +373,12 @@ def _expiry(command: Mapping[str, Any], now: datetime) -> datetime | None:
 def _holder_key(sender: Party | None, id: str) -> str:
     """Under which is remembered at whom an eMSP holds a reservation."""
     return f"reserved:{sender}:{encode(fold(id))}"
+
+
+def _held_by(holder: bytes) -> tuple[Party, datetime]:
+    """At whom a reservation is held, and since when: of two links it is cancelled on the one that it was made on."""
+    party, _, made = holder.decode().partition(" ")
+    return Party.parse(party), datetime.fromisoformat(made)
 
 
 def _reserver_key(operator: Party | None, id: str) -> str:

@@ -23,7 +23,7 @@ from gateway.ledger.crawls import Crawls
 from gateway.lookup import Lookup
 from gateway.model.change import Change
 from gateway.model.document import Document
-from gateway.model.errors import GatewayError, NotConnected, NotDurable
+from gateway.model.errors import GatewayError, NotConnected, NotDurable, ReceiverTimeout
 from gateway.model.facts import Crossing, Loss, Translated, Withheld
 from gateway.model.message import Answer, HttpAnswer, Message, Ref, Trace
 from gateway.model.modules import MODULES, Kind, Module, Side, Verb
@@ -43,6 +43,11 @@ DELIVERY_S: Final = 10.0
 _FIRST_PAUSE_S: Final = 5.0
 _LONGEST_PAUSE_S: Final = 300.0
 _SWEEP_S: Final = 5.0
+_ABANDONED_MS: Final = 1500
+"""Milliseconds after which the lane of a process that died is free, with some to spare."""
+
+_UNDECIDED: Final = frozenset({CdrState.PENDING, CdrState.IN_FLIGHT})
+
 _LANE_MS: Final = int(DELIVERY_S * 2000)
 
 # What the request itself is to blame for. Not 401, 403, 404, 408 and 429: these pass, or aren't about the object.
@@ -207,16 +212,16 @@ class Courier:
         """Deliver until cancelled: woken by whoever says something, and by a look around now and then."""
         sweeper = asyncio.create_task(self._sweep())
         try:
-            await self._park_interrupted()
+            parking = asyncio.create_task(self._park_interrupted())
             async with aclosing(self._store.woken()) as calls:
                 async for link in calls:
                     for each in [link] if link is not None else await self._links_owed():
                         self.wake(each)
         finally:
-            sweeper.cancel()
-            for task in (*self._draining.values(), sweeper):
+            tasks = [*self._draining.values(), sweeper, parking]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._draining.values(), sweeper, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def settle_down(self, within: float) -> None:
         """Wait until nothing is under way, at most so long: a stop in good order."""
@@ -239,15 +244,25 @@ class Courier:
             await asyncio.sleep(_SWEEP_S)
 
     async def _park_interrupted(self) -> None:
-        """CDRs that were in flight when a process died: nobody knows whether they arrived."""
+        """CDRs that were in flight when a process died: nobody knows whether they arrived.
+
+        Whoever posts one is in its lane for as long as it lives; another replica's are none of our business.
+        """
         for link in self._directory().links:
             try:
-                entries = await self._store.cdr_list(link)
+                for entry in await self._store.cdr_list(link):
+                    if entry.state is CdrState.IN_FLIGHT:
+                        await self._park_abandoned(link, entry.name)
             except NotDurable:
                 return
-            for entry in entries:
-                if entry.state is CdrState.IN_FLIGHT:
-                    await self._park_cdr(link, entry.name, CdrState.IN_DOUBT, "the gateway stopped during the attempt")
+
+    async def _park_abandoned(self, link: str, name: Name) -> None:
+        try:
+            async with self._store.lane(link, name, _ABANDONED_MS):
+                why = "the gateway stopped during the attempt"
+                await self._park_cdr(link, name, CdrState.IN_DOUBT, why, {CdrState.IN_FLIGHT})
+        except ReceiverTimeout:
+            log.debug("cdr.in_flight_elsewhere", partner=link)
 
     # One link ---------------------------------------------------------------------------------------------------------
 
@@ -537,15 +552,18 @@ class Courier:
         else:
             await self._park_cdr(link.id, name, CdrState.IN_DOUBT, attempt.reason)
 
-    async def _park_cdr(self, link: str, name: Name, state: CdrState, reason: str) -> None:
+    async def _park_cdr(
+        self, link: str, name: Name, state: CdrState, reason: str, among: Collection[CdrState] = _UNDECIDED
+    ) -> None:
         todo = {
             CdrState.HELD: "it can't be said to this receiver as it is: see cdrs.credit and cdrs.home_charging",
             CdrState.REFUSED: "ask the receiver why; a corrected CDR has a new id",
             CdrState.IN_DOUBT: "ask the receiver whether it has this CDR; it isn't sent a second time by itself",
         }[state]
+        if not await self._store.cdr_move(link, name, among, state, reason=reason):
+            return  # it has come further meanwhile
         PARKED.labels(link, Module.CDRS, state).inc()
         log.error(f"cdr.{state}", partner=link, cdr=name.text, reason=reason, todo=todo)
-        await self._store.cdr_move(link, name, {CdrState.PENDING, CdrState.IN_FLIGHT}, state, reason=reason)
 
     # Small things -----------------------------------------------------------------------------------------------------
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 from scenes import ACME, EITHER_CORE, NEW, OLD, VOLT, Begin, Json, at_volt, operator, settled, thing
+from structlog.testing import capture_logs
 
 from gateway import telemetry
+from gateway.app import Gateway
 from gateway.demo.world import World
 from gateway.model.names import CdrEntry, CdrState
+from gateway.settings import Address
 from gateway.telemetry import Crossed
 
 BOTH_EMSPS = pytest.mark.parametrize("name", ["acme", "volt"], ids=["to-2.1.1", "to-2.2.1"])
@@ -268,3 +272,19 @@ async def test_each_crossing_is_told_with_what_it_lost(world: Begin) -> None:
         "/evses/0/connectors/0/max_electric_power",
     }
     assert lines["volt"].losses == ()
+
+
+async def test_a_replica_that_starts_leaves_alone_what_another_is_posting(world: Begin) -> None:
+    """A CDR under way at a replica that lives isn't in doubt: nobody parks it, and its answer decides."""
+    stage = await world(ACME, VOLT, backend=operator(NEW))
+    stage["volt"].delay = 2.5  # longer than the lane of a dead process lasts
+    assert (await stage.backend.push_cdr(a_cdr("volt"), to=PARTIES["volt"])).http == 201
+    await stage["volt"].wait_for("POST", "cdrs")  # its answer is still to come
+    anywhere = Address("127.0.0.1", 0)
+    settings = evolve(stage.settings, listen=anywhere, admin=evolve(stage.settings.admin, listen=anywhere))
+    with capture_logs() as lines:
+        async with Gateway.running(settings, stage.folder / "data") as another:
+            await another.up()
+            assert (await cdr_in(stage, "volt", CdrState.DELIVERED)).attempts == 1
+    assert [line for line in lines if line["event"] == "cdr.in_doubt"] == []
+    assert len([got for got in stage["volt"].received if got.module == "cdrs"]) == 1
