@@ -14,6 +14,7 @@ from attrs import evolve
 from click.testing import CliRunner, Result
 from processes import Installation
 
+from gateway import telemetry
 from gateway.__main__ import cli
 from gateway.demo.world import Cast, World
 from gateway.web.json import loads
@@ -27,6 +28,7 @@ RUNNING = pytest.mark.parametrize("running", [True, False], ids=["running", "not
 @pytest_asyncio.fixture
 async def town(world: Callable[..., Awaitable[World]]) -> AsyncIterator[World]:
     """A backend and an eMSP of each version, everybody registered."""
+    telemetry.configure(level="critical")  # what the gateway tells would stand among what the verb prints
     yield await world(ACME, evolve(VOLT))
 
 
