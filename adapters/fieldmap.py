@@ -551,6 +551,45 @@ def _drop_foreign(foreign: frozenset[str], target: dict[str, Any], crossing: Cro
             lose(crossing, (*path, name), "unknown here, and would be read as something else there")
 
 
+def _extend_down(
+    extra: Mapping[str, Shape], source: Mapping[str, Any], target: dict[str, Any], crossing: Crossing, path: Path
+) -> None:
+    """Fields of the newer version that this peer of the older one has all the same: written, and not lost."""
+    for name, wire in _extensions(extra, crossing):
+        if not says_nothing(source.get(name)):
+            target[wire] = source[name]
+            _found(crossing, (*path, name))
+
+
+def _extend_up(
+    extra: Mapping[str, Shape], source: Mapping[str, Any], target: dict[str, Any], crossing: Crossing, path: Path
+) -> None:
+    """The same fields as this peer writes them. Raises InvalidObject for what the newer version wouldn't take."""
+    for name, wire in _extensions(extra, crossing):
+        if wire != name:
+            target.pop(wire, None)
+        if not says_nothing(source.get(wire)):
+            where = "".join(f"[{token}]" if isinstance(token, int) else f".{token}" for token in path)
+            target[name] = extra[name].settle(source[wire], f"${where}.{wire}")
+            _found(crossing, (*path, wire))
+
+
+def _extensions(extra: Mapping[str, Shape], crossing: Crossing) -> Iterator[tuple[str, str]]:
+    """The fields among these that the peer has, each with the name that it goes by over there."""
+    policy = crossing.policy
+    for name in extra:
+        if name in policy.fields_rename_211:
+            yield name, policy.fields_rename_211[name]
+        elif name in policy.fields_extensions_211:
+            yield name, name
+
+
+def _found(crossing: Crossing, path: Path) -> None:
+    """Forget that what stands there was lost, or made up."""
+    at = pointer(path)
+    crossing.losses[:] = [loss for loss in crossing.losses if loss.pointer != at]
+
+
 # --- compiling ------------------------------------------------------------------------------------------------------
 
 
@@ -710,6 +749,8 @@ class FieldMap:
 
     def _body(self, way: Way) -> Iterator[str]:
         here, there = (self.older, self.cls) if way.up else (self.cls, self.older)
+        known = shape(self.cls)
+        assert isinstance(known, Structured)
         foreign = frozenset(_fields(there)) - frozenset(_fields(here))
         moved = [name for row in self.rows for name in row.sources(way.up) if name not in row.targets(way.up)]
         yield "target = dict(source)"
@@ -721,6 +762,12 @@ class FieldMap:
             yield f"target.pop({name!r}, None)"
         for row in self.rows:
             yield from row.code(way)
+        if extra := {
+            row.name: known.fields[row.name].shape for row in self.rows if isinstance(row, OneSided) and row.newer
+        }:
+            bound = way.bind(extra, "extra")
+            yield "if crossing.policy.fields_extensions_211 or crossing.policy.fields_rename_211:"
+            yield f"    extend_{way}({bound}, source, target, crossing, path)"
         yield "return target"
 
 
@@ -751,6 +798,8 @@ _RUNTIME: Final = {
     "Withheld": Withheld,
     "drop": _drop,
     "drop_foreign": _drop_foreign,
+    "extend_down": _extend_down,
+    "extend_up": _extend_up,
     "in_utc": in_utc,
     "says_nothing": says_nothing,
     "seconds": _seconds,

@@ -331,13 +331,7 @@ class Presence:
 
     async def _learn(self) -> None:
         """What hubs have said becomes part of the directory."""
-        known: dict[tuple[str, Party, Role], ConnectionStatus] = {}
-        for link in self._links.directory.partners:
-            if link.hub is None:
-                continue
-            for packed in (await self._store.clients(link.id)).values():
-                client = _decode(packed)
-                known[link.id, Party.parse(client.party), client.role] = client.status
+        known = await said_by_hubs(self._store, self._links.directory)
         if known != self._links.directory.known:
             self._links.know(known)
 
@@ -463,6 +457,17 @@ class Presence:
 
     def _now(self) -> str:
         return f"{self._clock():%Y-%m-%dT%H:%M:%SZ}"
+
+
+async def said_by_hubs(store: News, directory: Directory) -> Clients:
+    """What hubs have said of the parties behind them, as it is stored. Raises NotDurable."""
+    known: dict[tuple[str, Party, Role], ConnectionStatus] = {}
+    for link in directory.partners:
+        if link.hub is not None:
+            for packed in (await store.clients(link.id)).values():
+                client = _decode(packed)
+                known[link.id, Party.parse(client.party), client.role] = client.status
+    return known
 
 
 def _body(client: _Client) -> _Body:

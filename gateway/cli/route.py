@@ -22,6 +22,7 @@ from gateway.model.message import Message, Ref, Trace
 from gateway.model.modules import MODULES, Module, Side, Verb
 from gateway.model.names import Said
 from gateway.model.party import Party, Role, is_supply
+from gateway.presence import said_by_hubs
 from gateway.registered import Links
 from gateway.routing import About, Ask, Broadcast, Forward, Open, Plan, Refuse, Target, route
 from gateway.settings import Mistakes, Settings, find_config, load
@@ -81,8 +82,8 @@ def explain(
 ) -> None:  # fmt: skip
     """Say where a message would go just now, and why.
 
-    Nothing is sent. Redis tells which links are registered and who announced a token; without it all count as not
-    registered. Exit code 0 if the message has a way, 1 if it would be refused.
+    Nothing is sent. Redis tells which links are registered, who announced a token, and what hubs say of the parties
+    behind them; without it all count as not registered. Exit code 0 if the message has a way, 1 if it would be refused.
     """
     telemetry.configure(level="critical")  # what it finds it says itself
     try:
@@ -106,6 +107,7 @@ async def _explained(tools: Tools, settings: Settings, data: Path, asked: _Asked
         links = Links(settings, store, tools.adapters)
         try:
             await links.load()
+            links.know(await said_by_hubs(store, links.directory))
             said = await Lookup(store, CODEC).token(asked.token, None, asked.receiver) if asked.token else None
             read = True
         except NotDurable:

@@ -139,10 +139,10 @@ class Policy:
 
     # Fields
     fields_rename_211: Mapping[str, str] = switch(
-        {}, "fields of newer versions that this 2.1.1 peer has under another name: {ours: theirs}", acted=False
+        {}, "fields of newer versions that this 2.1.1 peer has under another name, read and written: {ours: theirs}"
     )
     fields_extensions_211: tuple[str, ...] = switch(
-        (), "fields of newer versions that are written towards this 2.1.1 peer all the same", acted=False
+        (), "fields of newer versions that this 2.1.1 peer has all the same, read and written under their own name"
     )
 
     # Tokens and authorization

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from processes import Installation
 
 from gateway.__main__ import cli
+from gateway.demo.peers import Role
 from gateway.demo.world import Cast, World
 from gateway.web.json import loads
 
@@ -196,3 +197,18 @@ async def test_what_redis_knows_is_taken_into_account(world: Callable[..., Await
     assert found["targets"] == [
         {"link": "volt", "party": "DE-VLT", "version": "2.2.1", "registered": True, "stage": "live"}
     ]
+
+
+async def test_what_hubs_say_is_taken_into_account(world: Callable[..., Awaitable[World]]) -> None:
+    """A party that its hub says is offline isn't sent a command: the reason names the hub."""
+    behind = (Role("EMSP", "FR", "FRO", "Frolec"), Role("CPO", "FR", "FRO", "Frolec"))
+    hub = Cast(name="hub", kind="hub", role="HUB", country="FR", party="HUB", business="Hub", behind=behind)
+    core = Cast(name="backend", role="EMSP", country="NL", party="EXA", business="Example Mobility", start="none")
+    stage = await world(hub, backend=core)
+    assert (await stage["hub"].push_client(("FR", "FRO"), "CPO", "OFFLINE")).ok
+    installation = Installation(stage.folder)
+    options = ("--config", str(stage.folder / "config"), "--data", str(stage.folder / "data"), "--json")
+    code, out, _ = await installation.done(
+        "route", "explain", "--from", "NL-EXA", "--to", "FR-FRO", "--module", "commands", *options
+    )
+    assert (code, loads(out.encode())["reason"]) == (1, "hub says that FR-FRO is OFFLINE")

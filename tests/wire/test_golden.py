@@ -1146,3 +1146,58 @@ def test_the_source_is_not_touched() -> None:
         )
         down(kind, thing, way)
         assert thing == untouched
+
+
+# --- fields that a 2.1.1 peer has all the same ------------------------------------------------------------------------
+
+EXTENDED = Policy(
+    fields_extensions_211=("max_electric_power", "tariff_id", "signed_data"),
+    fields_rename_211={"authorization_reference": "authorization_id"},
+)
+
+
+def test_a_peer_of_2_1_1_with_extensions_gets_what_it_can_read() -> None:
+    """What the link names is written, under its name there, and isn't lost; the rest is, as ever."""
+    location = samples.location_221()
+    seen = of(down(Kind.LOCATION, location, crossing(policy=EXTENDED)))
+    plug = location["evses"][0]["connectors"][0]
+    assert seen.data["evses"][0]["connectors"][0]["max_electric_power"] == plug["max_electric_power"]
+    assert [pointer for pointer in lost(seen) if pointer.endswith("max_electric_power")] == []
+    assert "/state" in lost(seen)
+
+    cdr = samples.cdr_221() | {"credit": False, "credit_reference_id": None}
+    written = of(down(Kind.CDR, cdr, crossing(policy=EXTENDED)))
+    assert written.data["authorization_id"] == cdr["authorization_reference"]
+    assert written.data["signed_data"] == cdr["signed_data"]
+    assert written.data["charging_periods"][0]["tariff_id"] == cdr["charging_periods"][0]["tariff_id"]
+    assert not {"/authorization_reference", "/signed_data", "/charging_periods/0/tariff_id"} & set(lost(written))
+
+
+def test_a_peer_of_2_1_1_with_extensions_is_read() -> None:
+    """The same fields, as that peer writes them, become ours; without the switches they are dropped, with a line."""
+    session = samples.session_211() | {"authorization_id": "A-1"}
+    read = of(up(Kind.SESSION, session, crossing(policy=EXTENDED)))
+    assert read.data["authorization_reference"] == "A-1"
+    assert "authorization_id" not in read.data
+
+    plug = samples.connector_211() | {"max_electric_power": 22000}
+    assert of(up(Kind.CONNECTOR, plug, crossing(policy=EXTENDED))).data["max_electric_power"] == 22000
+    plain = of(up(Kind.CONNECTOR, plug, crossing()))
+    assert "max_electric_power" not in plain.data
+    assert "/max_electric_power" in lost(plain)
+
+
+def test_an_extension_that_is_none_is_refused_by_its_name() -> None:
+    """A value that the newer version wouldn't take is the sender's mistake, told where it stands."""
+    plug = samples.connector_211() | {"max_electric_power": "lots"}
+    with pytest.raises(InvalidObject, match="max_electric_power"):
+        up(Kind.CONNECTOR, plug, crossing(policy=EXTENDED))
+
+
+def test_what_must_not_go_out_isn_t_let_out_by_an_extension() -> None:
+    """A name among the extensions lifts no withholding: an unpublished location stays, and so does a credit CDR."""
+    policy = Policy(fields_extensions_211=("publish", "credit"))
+    with pytest.raises(Withheld):
+        down(Kind.LOCATION, samples.location_221() | {"publish": False}, crossing(policy=policy))
+    with pytest.raises(Withheld):
+        down(Kind.CDR, samples.cdr_221() | {"credit": True}, crossing(policy=policy))
