@@ -273,6 +273,7 @@ class Pipeline:
         up, facts = await self._lookup.through(
             lambda c: adapter.up(kind, wire, c), crossing(message, source), directory
         )
+        self._note_lengths(kind, wire, source, adapter)
         name = _name(message, up.data)
         declare_object(name.module, up.data)
         stored = await self._objects.read(name, variant)
@@ -537,6 +538,12 @@ class Pipeline:
             if not answer.good:
                 return answer
         return Answer(status=1000)
+
+    @staticmethod
+    def _note_lengths(kind: Kind, wire: Any, source: Link, adapter: Adapter) -> None:
+        """Texts beyond the specification are let be, and noted: another receiver may refuse them."""
+        if source.dialect.policy.validation_max_lengths == "warn" and (fields := adapter.too_long(kind, wire)):
+            log.info("message.too_long", partner=source.id, kind=kind, fields=fields)
 
     # Small things -----------------------------------------------------------------------------------------------------
 

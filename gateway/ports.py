@@ -59,6 +59,9 @@ class Adapter(Protocol):
             Withheld: it must not be shown to this receiver, or can't be said in this version.
         """
 
+    def too_long(self, kind: Kind, data: Any) -> tuple[str, ...]:
+        """Pointers to the texts of an object of this version that are longer than it has room for."""
+
     def explain(self, kind: Kind | None = None) -> tuple[MapTable, ...]:
         """How its objects differ from the next newer version's: of one kind, or of all; empty for the newest.
 

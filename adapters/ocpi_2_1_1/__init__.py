@@ -19,6 +19,7 @@ from attrs import evolve, frozen
 from adapters import envelope
 from adapters.changes import Patching, PatchRules
 from adapters.headers import FROM, TO, Pair, read_trace, sent_back, write_trace
+from adapters.lengths import too_long
 from adapters.ocpi_2_1_1 import credentials, maps
 from adapters.ocpi_2_1_1.statuses import lowered
 from adapters.ocpi_2_1_1.urls import INTERFACES, KNOWN, PATHS, side_of
@@ -54,7 +55,7 @@ from gateway.model.party import Party
 from gateway.model.peer import PeerCredentials
 from gateway.model.policy import Policy
 from gateway.model.tables import MapTable
-from gateway.model.values import has_fraction, moment, whole_seconds
+from gateway.model.values import has_fraction, moment, pointer, whole_seconds
 
 _VERSION: Final = "2.1.1"
 _RFID: Final = "RFID"  # the default of ?type= in mod_tokens 2.2.2
@@ -103,6 +104,9 @@ class Ocpi211(Patching):
 
     def down(self, kind: Kind, data: Any, crossing: Crossing) -> Translated | Needs:
         return maps.down(kind, data, crossing)
+
+    def too_long(self, kind: Kind, data: Any) -> tuple[str, ...]:
+        return tuple(pointer(place) for place, _ in too_long(maps.MAPS[kind].older, data))
 
     def explain(self, kind: Kind | None = None) -> tuple[MapTable, ...]:
         return tuple(maps.tables(kind))

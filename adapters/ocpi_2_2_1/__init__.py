@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 from adapters import envelope
 from adapters.changes import Patching, PatchRules
 from adapters.headers import FROM, TO, read_trace, sent_back, write_trace
+from adapters.lengths import too_long
 from adapters.ocpi_2_2_1 import bodies, credentials
 from adapters.ocpi_2_2_1.urls import PATHS
 from adapters.parties import (
@@ -40,7 +41,7 @@ from adapters.transport import (
     write_request,
 )
 from gateway.model.dialect import Dialect, Seat
-from gateway.model.document import Document
+from gateway.model.document import CLASSES, Document
 from gateway.model.errors import InvalidObject, NotFound
 from gateway.model.facts import Crossing, Needs, Translated
 from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Ref
@@ -49,6 +50,7 @@ from gateway.model.names import fold
 from gateway.model.party import Party
 from gateway.model.peer import PeerCredentials
 from gateway.model.tables import MapTable
+from gateway.model.values import pointer
 
 _VERSION: Final = "2.2.1"
 _RFID: Final = "RFID"  # the default of every ?type= in mod_tokens
@@ -79,6 +81,9 @@ class Ocpi221(Patching):
 
     def down(self, kind: Kind, data: Any, crossing: Crossing) -> Translated | Needs:
         return bodies.down(kind, data, crossing)
+
+    def too_long(self, kind: Kind, data: Any) -> tuple[str, ...]:
+        return tuple(pointer(place) for place, _ in too_long(CLASSES[kind], data))
 
     def explain(self, kind: Kind | None = None) -> tuple[MapTable, ...]:
         return ()

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from adapters.fieldmap import Path, crossed, lose, settle, without_unknown
+from adapters.lengths import check_lengths, shortened
 from adapters.units import in_kwh
 from gateway.model.country import alpha_2
 from gateway.model.document import CLASSES, validate
@@ -42,6 +43,10 @@ _WHOLESALE: Final = "wholesale"
 _DEFAULT_AUDIENCE: Final = (_WHOLESALE, _ADHOC)
 
 
+# What 2.2.1 had when it was published; its corrected text has room for 255 and 45. A strict peer was built from either.
+_AS_PUBLISHED: Final = {"address": 45, "state": 20}
+
+
 def up(kind: Kind, data: Any, crossing: Crossing) -> Translated | Needs:
     """An object of this version in the canonical form: validated, countries of parties alpha-2, energy in kWh.
 
@@ -53,6 +58,7 @@ def up(kind: Kind, data: Any, crossing: Crossing) -> Translated | Needs:
     if kind is Kind.CLIENT_INFO and isinstance(data, dict) and data.get("last_updated") is None:
         # Required, and missing from the specification's own example of a PUT (mod_hub_client_info): it is news, then.
         data = data | {"last_updated": f"{crossing.facts.now:%Y-%m-%dT%H:%M:%SZ}"}
+    check_lengths(CLASSES[kind], data, crossing)
     return crossed(partial(_lift, kind), validate(CLASSES[kind], data), crossing)
 
 
@@ -63,7 +69,10 @@ def down(kind: Kind, data: Any, crossing: Crossing) -> Translated | Needs:
         InvalidObject: it breaks the specification.
         Withheld: a tariff for an audience that this link isn't.
     """
-    return crossed(partial(_lower, kind), validate(CLASSES[kind], data), crossing)
+    outcome = crossed(partial(_lower, kind), validate(CLASSES[kind], data), crossing)
+    if isinstance(outcome, Needs):
+        return outcome
+    return shortened(CLASSES[kind], outcome, crossing, _AS_PUBLISHED if kind is Kind.LOCATION else None)
 
 
 def _lift(kind: Kind, data: Any, crossing: Crossing, path: Path) -> Any:

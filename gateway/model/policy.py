@@ -362,9 +362,9 @@ class Policy:
     values_hyphen_is_null: bool = switch(False, "whether a lone hyphen counts as a missing value", acted=False)
     validation_max_lengths: str = switch(
         "warn",
-        "texts longer than the specification allows: noted, refused, or shortened on the way out",
+        "texts longer than the specification allows: noted in the log, refused, or what people read shortened on the"
+        " way out",
         values=("warn", "enforce", "truncate_out"),
-        acted=False,
     )
     time_input: str = switch(
         "lenient",

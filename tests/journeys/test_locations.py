@@ -21,6 +21,7 @@ from scenes import (
     thing,
     without,
 )
+from structlog.testing import capture_logs
 
 LATER = "2026-03-02T09:00:00Z"
 
@@ -237,3 +238,18 @@ async def test_a_location_that_cannot_be_read_goes_nowhere(world: Begin, broken:
         assert (answer.http, answer.status_code) == (200, 2001)
         assert answer.message.startswith("$.")
         assert len(heard(stage.backend)) == before
+
+
+@EITHER_CORE
+async def test_a_text_beyond_the_specification_passes_and_is_noted(world: Begin, core: str) -> None:
+    """Nobody's location is worse for a long name of a city; the line says which field another receiver may refuse."""
+    stage = await world(ACME, VOLT, backend=operator(core))
+    with capture_logs() as lines:
+        assert (await stage.backend.push_location(thing("location", core) | {"city": "U" * 50})).ok
+    (noted,) = [line for line in lines if line["event"] == "message.too_long"]
+    assert (noted["partner"], noted["fields"]) == ("backend", ("/city",))
+    await settled(stage)
+    for name in ("acme", "volt"):
+        assert stage[name].stored.objects["locations"].popitem()[1]["city"] == "U" * 50
+    for peer in stage.peers:
+        peer.complaints.clear()

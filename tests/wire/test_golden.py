@@ -14,6 +14,7 @@ import samples
 from attrs import evolve
 
 from adapters.ocpi_2_1_1.maps import MAPS, down, up
+from adapters.ocpi_2_2_1 import bodies
 from gateway.model.errors import InvalidObject
 from gateway.model.facts import Asked, Crossing, FactKind, Facts, Key, Needs, Translated, Withheld
 from gateway.model.modules import Kind
@@ -1201,3 +1202,32 @@ def test_what_must_not_go_out_isn_t_let_out_by_an_extension() -> None:
         down(Kind.LOCATION, samples.location_221() | {"publish": False}, crossing(policy=policy))
     with pytest.raises(Withheld):
         down(Kind.CDR, samples.cdr_221() | {"credit": True}, crossing(policy=policy))
+
+
+# --- texts beyond the specification -----------------------------------------------------------------------------------
+
+LONG = "Laan van de Vrijheid, hoek Vondelstraat, achter het station, 1e verdieping"  # 74 characters
+
+
+def test_texts_that_are_too_long_are_let_be_unless_a_link_says_otherwise() -> None:
+    """By default an address of any length passes; ``enforce`` refuses it by its path."""
+    location = samples.location_211() | {"city": LONG}
+    assert of(up(Kind.LOCATION, location, crossing())).data["city"] == LONG
+    with pytest.raises(InvalidObject, match=r"\$\.city: longer than 45 characters"):
+        up(Kind.LOCATION, location, crossing(policy=Policy(validation_max_lengths="enforce")))
+
+
+def test_a_strict_receiver_gets_words_shortened_and_ids_whole() -> None:
+    """``truncate_out``: what people read is cut and told; half an EVSE id would be none."""
+    strict = Policy(validation_max_lengths="truncate_out")
+    location = samples.location_221() | {"city": LONG, "address": LONG}
+    location["evses"][0]["evse_id"] = "NL*EXA*E" + "1" * 60
+    for made in (
+        of(down(Kind.LOCATION, location, crossing(policy=strict))),
+        of(bodies.down(Kind.LOCATION, location, crossing(policy=strict))),
+    ):
+        assert made.data["city"] == LONG[:45]
+        assert len(made.data["address"]) <= 45
+        assert made.data["evses"][0]["evse_id"] == "NL*EXA*E" + "1" * 60
+        assert {"/city", "/address"} <= set(lost(made))
+    assert of(bodies.down(Kind.LOCATION, location, crossing())).data["address"] == LONG

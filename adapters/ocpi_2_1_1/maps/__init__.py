@@ -12,6 +12,7 @@ from typing import Any, Final
 from attrs import evolve
 
 from adapters.fieldmap import Compiled, FieldMap, crossed, without_unknown
+from adapters.lengths import check_lengths, shortened
 from adapters.ocpi_2_1_1.maps.cdrs import CDR_MAP
 from adapters.ocpi_2_1_1.maps.commands import (
     COMMAND_RESPONSE,
@@ -64,6 +65,7 @@ def up(kind: Kind, data: Any, crossing: Crossing) -> Translated | Needs:
         Withheld: it can't be said there.
     """
     fieldmap = _map(kind)
+    check_lengths(fieldmap.older, data, crossing)
     if not (isinstance(data, str) and fieldmap.older is COMMAND_RESPONSE.older):
         return _crossed(fieldmap.lift, fieldmap.older, validate(fieldmap.older, data), crossing)
     # Before its correction (2.1.1-d2, changelog) the specification had a bare string here; no pointer leads into one.
@@ -84,7 +86,8 @@ def down(kind: Kind, data: Any, crossing: Crossing) -> Translated | Needs:
     valid = validate(fieldmap.cls, data)
     if kind is not Kind.CREDENTIALS:
         crossing.owner = _owner(valid) or crossing.owner
-    return _crossed(fieldmap.lower, fieldmap.cls, valid, crossing)
+    outcome = _crossed(fieldmap.lower, fieldmap.cls, valid, crossing)
+    return shortened(fieldmap.older, outcome, crossing) if isinstance(outcome, Translated) else outcome
 
 
 def touched(kind: Kind, names: Iterable[str], *, up: bool) -> frozenset[str]:
