@@ -9,14 +9,15 @@ way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
 import structlog
 from aiohttp import web
-from attrs import define, evolve, field
+from attrs import define, field
 
 from adapters import VERSIONS
 from gateway.asking import Authorizations
@@ -29,27 +30,27 @@ from gateway.ledger.crawls import Crawls
 from gateway.ledger.joining import Joining
 from gateway.lists import Lists
 from gateway.lookup import Lookup
-from gateway.model.errors import GatewayError, NotConnected, NotDurable
-from gateway.model.message import Headers, HttpAnswer, HttpRequest
+from gateway.model.errors import NotDurable
 from gateway.pipeline import Pipeline
-from gateway.ports import Adapter, Incoming
+from gateway.ports import Adapter
 from gateway.presence import Presence
 from gateway.profiles import Profiles
 from gateway.references import References
 from gateway.registered import REGISTRATION, Links
 from gateway.serving import Shelves
-from gateway.settings import LinkSettings, Settings
+from gateway.settings import Settings
+from gateway.settings.compare import Difference, StillOwed, compare, taken_over
 from gateway.showing import Showing
 from gateway.store.embedded import Embedded, attach_or_start
 from gateway.store.redis import Store
 from gateway.telemetry import MASK
-from gateway.web.client import Egress, Outbound
 from gateway.web.discovery import Discovery
 from gateway.web.handshakes import Handshakes
-from gateway.web.identity import Doorkeeper, authorization
+from gateway.web.identity import Doorkeeper
 from gateway.web.json import CODEC
 from gateway.web.registration import Registrar
 from gateway.web.server import Health, OcpiServer, admin_app
+from gateway.web.wires import Wires
 from gateway.web.wishes import WISH, Wishes
 
 log = structlog.get_logger()
@@ -65,79 +66,6 @@ _RETRY_S: Final = 0.5
 
 _REVIEW_S: Final = 5.0
 """Seconds after which registrations are read again although nobody said that they have changed."""
-
-
-class Wires:
-    """Sends to links: their connections, with their tokens.
-
-    An answer of 401 says something about our token, and nothing about what was sent with it: that wasn't acted upon,
-    and is as good as unsent.
-
-    Attributes:
-        handshaking: the connections for configuration modules.
-        heard, missed: told of every call, whether the other side answered it.
-        answered: told of the HTTP status of every answer.
-    """
-
-    def __init__(self, links: Links) -> None:
-        self._links = links
-        self.answered: Callable[[str, int], None] = lambda *_: None
-        self.heard: Callable[[str], None] = lambda _: None
-        self.missed: Callable[[str, GatewayError], None] = lambda *_: None
-        self.pushing = {link.id: Outbound(_egress(link)) for link in links.settings.values()}
-        self._asking = {link.id: Outbound(_egress(link)) for link in links.settings.values()}
-        self.handshaking = {link.id: Outbound(_egress(link, once=True)) for link in links.settings.values()}
-
-    async def send(self, link: str, request: HttpRequest, *, within: float, asking: bool = False) -> HttpAnswer:
-        """See ``gateway.ports.Wire``."""
-        authorized = self._authorized(link, request)
-        outbound = self._asking[link] if asking else self.pushing[link]
-        try:
-            answer = await outbound.send(authorized, within=within)
-        except GatewayError as error:
-            self.missed(link, error)
-            raise
-        self._check_known(link, answer.status)
-        return answer
-
-    @asynccontextmanager
-    async def stream(self, link: str, request: HttpRequest, *, within: float) -> AsyncIterator[Incoming]:
-        """See ``gateway.ports.Wire``."""
-        authorized = self._authorized(link, request)
-        async with AsyncExitStack() as stack:
-            try:
-                incoming = await stack.enter_async_context(self.pushing[link].stream(authorized, within=within))
-            except GatewayError as error:
-                self.missed(link, error)
-                raise
-            self._check_known(link, incoming.answer.status)
-            yield incoming
-
-    def _check_known(self, link: str, http: int) -> None:
-        """They have answered. Raises NotConnected if they don't know us."""
-        self.heard(link)
-        self.answered(link, http)
-        if http == 401:
-            raise NotConnected(f"{link} doesn't accept our token (HTTP 401)")
-
-    def _authorized(self, link: str, request: HttpRequest) -> HttpRequest:
-        token, encoding = self._links.token_out(link)
-        if not token:
-            raise NotConnected(f"{link} is not registered")
-        return evolve(request, headers=Headers({**request.headers, "Authorization": authorization(token, encoding)}))
-
-    async def aclose(self) -> None:
-        for outbound in (*self.pushing.values(), *self._asking.values(), *self.handshaking.values()):
-            await outbound.aclose()
-
-
-def _egress(link: LinkSettings, *, once: bool = False) -> Egress:
-    return Egress(
-        allow_private=link.allow_private,
-        in_flight=link.limits.in_flight,
-        ascii_only=link.policy.json_ascii_only,
-        once=once,
-    )
 
 
 @define(eq=False)
@@ -167,12 +95,15 @@ class Gateway:
     _lists: Lists = field(kw_only=True)
     _by_itself: bool = field(kw_only=True)
     _joins: set[asyncio.Task[None]] = field(factory=set, init=False)
+    _keeping: dict[str, asyncio.Task[None]] = field(factory=dict, init=False)
     _tasks: list[asyncio.Task[Any]] = field(factory=list, init=False)
     _up: asyncio.Event = field(factory=asyncio.Event, init=False)
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, settings: Settings, data: Path, *, by_itself: bool = True) -> AsyncIterator[Gateway]:
+    async def running(
+        cls, settings: Settings, data: Path, *, by_itself: bool = True, shared: bool = False, notice: float = 0
+    ) -> AsyncIterator[Gateway]:
         """The gateway, from start to stop.
 
         Args:
@@ -180,6 +111,8 @@ class Gateway:
             data: folder of the embedded Redis, where ``settings`` name none.
             by_itself: whether it does what is to be done: registers, delivers, looks who is there. False for the time
                 of one handshake that somebody asks for: it answers, and begins nothing that its end would cut short.
+            shared: whether it is one of several processes on the same port and data folder.
+            notice: seconds for which it tells that it leaves, and still answers everybody, before it stops listening.
 
         Raises:
             NoServer: no ``redis.url`` and no server binary.
@@ -191,18 +124,21 @@ class Gateway:
         if settings.redis.url is not None:
             url = settings.redis.url.value
         else:
-            embedded = await attach_or_start(data, exclusive=True)
+            embedded = await attach_or_start(data, exclusive=not shared)
             supervisor = asyncio.create_task(embedded.supervise(), name="redis-server")
             url = embedded.url
         store = Store.connect(url, settings.redis.prefix)
         gateway = cls._wired(settings, store, by_itself=by_itself)
         try:
             # Listening comes first: whoever we register with calls us back before it answers.
-            runners = await gateway._listen()
+            runners = await gateway._listen(shared=shared)
             try:
                 gateway._start()
                 yield gateway
             finally:
+                gateway.health.leaving = True
+                gateway._server.leaving = True
+                await asyncio.sleep(notice)
                 for runner in runners:
                     await runner.cleanup()  # no new requests; those under way end
                 await gateway._stop()
@@ -268,7 +204,7 @@ class Gateway:
         links.watch(gateway._registration_changed)
         return gateway
 
-    async def _listen(self) -> tuple[web.AppRunner, ...]:
+    async def _listen(self, *, shared: bool) -> tuple[web.AppRunner, ...]:
         # Bodies are inflated by web/coding.py, which knows a cap.
         ocpi = web.AppRunner(self._server.app(), access_log=None, shutdown_timeout=_DRAIN_S, auto_decompress=False)
         admin = web.AppRunner(admin_app(self.health), access_log=None, shutdown_timeout=1)
@@ -276,7 +212,7 @@ class Gateway:
             await ocpi.setup()
             await admin.setup()
             self.admin = await _bind(admin, self.settings.admin.listen.host, self.settings.admin.listen.port)
-            self.ocpi = await _bind(ocpi, self.settings.listen.host, self.settings.listen.port)
+            self.ocpi = await _bind(ocpi, self.settings.listen.host, self.settings.listen.port, shared=shared)
         except BaseException:
             await ocpi.cleanup()
             await admin.cleanup()
@@ -304,12 +240,15 @@ class Gateway:
     def _work(self) -> None:
         """Whatever nobody has to ask for."""
         for link in self.links.settings:
-            self._tasks.append(asyncio.create_task(self.handshakes.keep_registered(link), name=f"register {link}"))
+            self._look_after(link)
         self._tasks.append(asyncio.create_task(self.courier.run(), name="courier"))
         self._tasks.append(asyncio.create_task(self._callbacks.run(), name="callbacks"))
         self._tasks += [asyncio.create_task(work, name="presence") for work in self._presence.work()]
         for link in self.links.settings:
             self._join(link)
+
+    def _look_after(self, link: str) -> None:
+        self._keeping[link] = asyncio.create_task(self.handshakes.keep_registered(link), name=f"register {link}")
 
     async def _read_store(self) -> bool:
         try:
@@ -386,26 +325,68 @@ class Gateway:
             MASK.guard([secret.value for secret in (*filed.token_in, *([filed.token_out] if filed.token_out else []))])
         self.doorkeeper.file(self._registrar.file_tokens())
 
+    # Other files ------------------------------------------------------------------------------------------------------
+
+    async def reload(self, settings: Settings) -> Difference:
+        """Go by these files from now on. No request and nothing that is owed is lost by it.
+
+        Raises:
+            StillOwed: a link whose file is gone is owed something; nothing has changed.
+            NotDurable: Redis is away; nothing has changed.
+        """
+        difference = compare(self.settings, settings)
+        await self._check_settled(difference.removed)
+        settings = taken_over(self.settings, settings)
+        await self.links.adopt(settings)
+        self.settings = settings
+        self._wires.catch_up()
+        self._server.use_aliases(settings.aliases)
+        self._file_tokens()
+        if self._by_itself and self._up.is_set():
+            for link in (*difference.removed, *difference.changed):
+                await cancelled(self._keeping.pop(link))
+            for link in (*difference.added, *difference.changed):
+                self._look_after(link)
+        if difference.restart:
+            log.warning("config.needs_restart", keys=difference.restart, todo="these count after a restart only")
+        log.info("config.reloaded", **{name: value for name, value in attrs.asdict(difference).items() if value})
+        return difference
+
+    async def _check_settled(self, removed: Iterable[str]) -> None:
+        """That nothing is owed to these links. A file isn't taken away from what is owed: a person decides that."""
+        for link in removed:
+            left = await self.store.backlog(link)
+            if count := left.due + left.held + left.cdrs:
+                raise StillOwed(
+                    f"{link} has no file any more, and is owed {count} objects, {left.cdrs} of them CDRs: put the file"
+                    f" back until they are delivered, or see `ocpi-gateway ledger list --partner {link}` and drop them"
+                )
+
     # Going down -------------------------------------------------------------------------------------------------------
 
     async def _stop(self) -> None:
         log.info("gateway.stopping")
         await self.courier.settle_down(_DRAIN_S)
         await self._lists.aclose()
-        running = {*self._tasks, *self._joins}
-        while running:
-            for task in running:
-                task.cancel()
-            # Once isn't enough: a cancellation that meets the end of a write to Redis gets lost in asyncio.wait_for
-            # (before Python 3.12).
-            _, running = await asyncio.wait(running, timeout=_CANCEL_S)
+        await cancelled(*self._tasks, *self._joins, *self._keeping.values())
         for task in self._tasks:
             if not task.cancelled() and (error := task.exception()) is not None:
                 log.error("task.crashed", error=repr(error))
 
 
-async def _bind(runner: web.AppRunner, host: str, port: int) -> tuple[str, int]:
-    site = web.TCPSite(runner, host, port, backlog=1024)
+async def cancelled(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks, and wait until they have ended."""
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        # Once isn't enough: a cancellation that meets the end of a write to Redis gets lost in asyncio.wait_for (before
+        # Python 3.12).
+        _, running = await asyncio.wait(running, timeout=_CANCEL_S)
+
+
+async def _bind(runner: web.AppRunner, host: str, port: int, *, shared: bool = False) -> tuple[str, int]:
+    site = web.TCPSite(runner, host, port, backlog=1024, reuse_port=shared or None)
     await site.start()
     # The address as bound: a port of 0 has become a real one.
     host, port = runner.addresses[0][:2]

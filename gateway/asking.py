@@ -34,7 +34,7 @@ from gateway.model.modules import Kind, Module
 from gateway.model.names import Moved, Name, Said
 from gateway.model.party import Party
 from gateway.model.tokens import AllowedType
-from gateway.ports import Codec, Objects
+from gateway.ports import Codec, Objects, Way
 from gateway.references import References
 from gateway.routing import About, Ask, Forward, Open, Plan, Refuse, Target, route
 from gateway.telemetry import DECISIONS, declare
@@ -195,7 +195,7 @@ class Authorizations:
             )  # fmt: skip
             body = Document(Kind.LOCATION_REFERENCES, down.data)
             onward = onward.evolve(body=body, losses=(*question.losses, *down.losses))
-        answer = await self.exchange.ask(onward, source, link, within=within, asking=True)
+        answer = await self.exchange.ask(onward, source, link, within=within, way=Way.ASKING)
         if answer.status >= 3000:  # status_codes: errors of a server, and of hubs
             raise ReceiverError(answer.text or f"{link.id} answers {answer.status}", status=answer.status)
         if not answer.good:

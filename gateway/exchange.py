@@ -23,7 +23,7 @@ from gateway.model.facts import Asked, Crossing, Facts, Translated
 from gateway.model.message import Answer, Message, Trace
 from gateway.model.modules import Kind
 from gateway.model.urls import split
-from gateway.ports import Adapter, Wire
+from gateway.ports import Adapter, Way, Wire
 from gateway.routing import Plan, Refuse
 from gateway.telemetry import Crossed, crossed
 
@@ -51,7 +51,7 @@ class Exchange:
         return self.adapters[link.dialect.version]
 
     async def ask(
-        self, message: Message, source: Link, link: Link, *, within: float = LIVE_S, asking: bool = False,
+        self, message: Message, source: Link, link: Link, *, within: float = LIVE_S, way: Way = Way.PUSHING,
         url: str | None = None, page: str | None = None,
     ) -> Answer:  # fmt: skip
         """One request to a link and its answer, in wire form.
@@ -60,7 +60,7 @@ class Exchange:
             message: its body in the link's wire form.
             source: the link for which we ask; it is told of.
             within: seconds for everything.
-            asking: an authorization: it has connections of its own, so that pushes can't starve it.
+            way: what it is for.
             url: where the other side wants this message, if not at the endpoint of its module (a ``response_url``).
             page: a further page of the list that the message asks for, by the link to it.
 
@@ -80,7 +80,7 @@ class Exchange:
                 request = adapter.write_callback(message, url, link.dialect)
             if page is not None:
                 request = evolve(request, url=page)
-            http = await self.wire.send(link.id, request, within=within, asking=asking)
+            http = await self.wire.send(link.id, request, within=within, way=way)
             answer = adapter.open_answer(http, message, link.dialect, page)
             return passed_on(answer)
         except GatewayError as failure:

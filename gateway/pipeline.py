@@ -33,7 +33,7 @@ from attrs import evolve, field, frozen
 from gateway.asking import Authorizations
 from gateway.commands import Commands
 from gateway.directory import Directory, Link, receiver_is_supply
-from gateway.exchange import Exchange, crossing, decided, hop
+from gateway.exchange import LIVE_S, Exchange, crossing, decided, hop
 from gateway.inquiry import Inquiry
 from gateway.lookup import Lookup, connectors_of
 from gateway.model.document import Document
@@ -44,6 +44,7 @@ from gateway.model.errors import (
     NotDurable,
     NotFound,
     ReceiverError,
+    ReceiverTimeout,
     SenderError,
 )
 from gateway.model.facts import Facts, Loss, Withheld
@@ -52,7 +53,7 @@ from gateway.model.modules import MODULES, Kind, Module, Side, Verb
 from gateway.model.names import Moved, Name, Said, fold
 from gateway.model.party import Party
 from gateway.model.values import moment, same
-from gateway.ports import Adapter, Codec, Objects
+from gateway.ports import Adapter, Codec, Owed, Way
 from gateway.presence import Presence
 from gateway.profiles import Profiles
 from gateway.references import References
@@ -60,11 +61,17 @@ from gateway.routing import About, Broadcast, Copy, Forward, Plan, Target, route
 from gateway.serving import Shelves
 from gateway.sharing import shown
 from gateway.showing import Showing
-from gateway.telemetry import COPIES, MASK, MESSAGES, declare, declare_object
+from gateway.telemetry import COPIES, KEPT, MASK, MESSAGES, declare, declare_object
 
 log = structlog.get_logger()
 
 _OF_A_TOKEN: Final = frozenset({Module.SESSIONS, Module.CDRS})
+
+_KEPT: Final = frozenset({Module.SESSIONS, Module.CDRS, Module.TOKENS})
+"""What a partner pushes and needn't push again when the backend is out of reach: money, and who may charge."""
+
+KEPT_S: Final = 8.0
+"""Seconds for the backend to take what would be kept else: some are left to keep it within a live exchange's time."""
 
 _TRIES: Final = 5
 """How often a write that somebody else overtook is decided again."""
@@ -75,6 +82,9 @@ class Owing(Protocol):
 
     async def owed(self, name: Name) -> None:
         """Something was said and is noted as owed: spread it and wake those who deliver."""
+
+    async def owes(self, link: str, name: Name) -> bool:
+        """Whether this receiver is still owed the object."""
 
     async def brought(self, link: Link, name: Name, wire: Any) -> None:
         """A receiver has this by now, because somebody waited for it; None: it has deleted it."""
@@ -124,7 +134,7 @@ class Pipeline:
         presence: Presence,
         shelves: Shelves,
         showing: Showing,
-        objects: Objects,
+        objects: Owed,
         lookup: Lookup,
         ledger: Owing,
         codec: Codec,
@@ -439,17 +449,47 @@ class Pipeline:
         self, message: Message, reading: Reading, plan: Plan, http: HttpRequest, source: Link, directory: Directory,
         adapter: Adapter,
     ) -> Answer:  # fmt: skip
-        """The receiver has it before the sender reads 1000."""
-        if isinstance(plan, Forward):
-            answer, wire = await self._deliver(message, reading, source, plan.target, directory)
+        """The receiver has it before the sender reads 1000; or it is kept for a backend that can't take it now."""
+        if not isinstance(plan, Forward):
+            await self._say(message, reading, source, adapter, (), _variant(plan, message, source))
+            await self._show(message, reading, plan, directory)
+            return await self._accepted(reading, http, source)
+        link = directory[plan.target.link]
+        ends = time.monotonic() + (KEPT_S if _kept(message, source) else LIVE_S)
+        # Together with what is owed to this link of the same object: neither overtakes the other.
+        async with self._objects.lane(link.id, reading.name, int((ends - time.monotonic()) * 1000)):
+            try:
+                answer, wire = await self._deliver(message, reading, source, plan.target, directory, ends)
+                if answer.status >= 3000 and _kept(message, source):
+                    raise ReceiverError(f"{link.id} answers {answer.status}: {answer.text or 'no message'}")
+            except (NotConnected, ReceiverTimeout, ReceiverError) as error:
+                if isinstance(error, NotDurable) or not _kept(message, source):
+                    raise
+                return await self._keep(message, reading, http, source, plan.target, adapter, error)
             if not answer.good:
                 return answer
-        variant = _variant(plan, message, source)
-        await self._say(message, reading, source, adapter, (), variant)
-        if source.backend and isinstance(plan, Forward):
-            await self._waited_for(reading, directory[plan.target.link], wire, plan.target, variant)
+            variant = _variant(plan, message, source)
+            await self._say(message, reading, source, adapter, (), variant)
+            if source.backend:
+                await self._waited_for(reading, link, wire, plan.target, variant)
         if variant is None or reading.canonical is not None:
             await self._show(message, reading, plan, directory)
+        return await self._accepted(reading, http, source)
+
+    async def _keep(
+        self, message: Message, reading: Reading, http: HttpRequest, source: Link, target: Target, adapter: Adapter,
+        error: GatewayError,
+    ) -> Answer:  # fmt: skip
+        """The backend can't take it now. It is owed to it from here on, and its partner need not send it again."""
+        # The backend may have this by now, or not: what it is known to have is no ground for a PATCH any more.
+        await self._objects.take(target.link, reading.name)
+        await self._say(message, reading, source, adapter, (target,), None)
+        await self._ledger.owed(reading.name)
+        KEPT.labels(source.id, message.module).inc()
+        log.warning(
+            "message.kept", partner=source.id, backend=target.link, module=message.module, reason=error.message,
+            todo="nothing: it is handed over when the backend takes it; see why it doesn't",
+        )  # fmt: skip
         return await self._accepted(reading, http, source)
 
     async def _waited_for(self, reading: Reading, link: Link, wire: Any, target: Target, variant: str | None) -> None:
@@ -474,16 +514,18 @@ class Pipeline:
             await self._showing.show(receiver, reading.name, reading.canonical)
 
     async def _deliver(
-        self, message: Message, reading: Reading, source: Link, target: Target, directory: Directory
+        self, message: Message, reading: Reading, source: Link, target: Target, directory: Directory, ends: float
     ) -> tuple[Answer, Any]:
-        """The receiver's answer, and what it then has, in its own form; None after a DELETE."""
+        """The receiver's answer, by then (``time.monotonic``), and what it then has, in its own form; None after a
+        DELETE.
+        """
         link = directory[target.link]
         if not link.delivers(self._clock()):
             raise NotConnected(f"{target.party} is not connected")
         adapter = self._exchange.adapter(link)
         onward = _onward(message, target, reading, link)
         if reading.canonical is None:
-            return await self._exchange.ask(onward.evolve(body=None), source, link), None
+            return await self._ask(onward.evolve(body=None), source, link, ends), None
         canonical = shown(link, message.module, reading.canonical)
         seen = crossing(message.evolve(receiver=target.party), link)
         try:
@@ -503,12 +545,17 @@ class Pipeline:
             losses=(*reading.losses, *after.losses),
         )
         try:
-            whole_anyway = reading.whole or _told_another(reading.stored, message, source)
+            # A receiver that is owed the object hasn't got what this is a change of.
+            whole_anyway = (
+                reading.whole
+                or _told_another(reading.stored, message, source)
+                or await self._ledger.owes(link.id, reading.name)
+            )
             former = None if whole_anyway else shown(link, message.module, reading.before)
         except Withheld:
             former = None  # it comes into its sight with this
         if former is None:
-            return await self._exchange.ask(whole, source, link), after.data
+            return await self._ask(whole, source, link, ends), after.data
         before, _ = await self._lookup.through(
             lambda c: adapter.down(reading.kind, former, c), seen, directory, facts, link=link.id
         )
@@ -527,17 +574,23 @@ class Pipeline:
             )
             for change in changes
         ]
-        return await self._send_changes(parts, whole, source, link), after.data
+        return await self._send_changes(parts, whole, source, link, ends), after.data
 
-    async def _send_changes(self, parts: Sequence[Message], whole: Message, source: Link, link: Link) -> Answer:
+    async def _send_changes(
+        self, parts: Sequence[Message], whole: Message, source: Link, link: Link, ends: float
+    ) -> Answer:
         for part in parts:
-            answer = await self._exchange.ask(part.evolve(trace=hop(part.trace)), source, link)
+            answer = await self._ask(part.evolve(trace=hop(part.trace)), source, link, ends)
             if answer.http == 404 and part.verb is Verb.PATCH:
                 # It doesn't have the object: the specification's own remedy is the whole of it.
-                return await self._exchange.ask(whole.evolve(trace=hop(whole.trace)), source, link)
+                return await self._ask(whole.evolve(trace=hop(whole.trace)), source, link, ends)
             if not answer.good:
                 return answer
         return Answer(status=1000)
+
+    async def _ask(self, message: Message, source: Link, link: Link, ends: float) -> Answer:
+        way = Way.BILLING if message.module is Module.CDRS else Way.PUSHING
+        return await self._exchange.ask(message, source, link, within=max(ends - time.monotonic(), 0.0), way=way)
 
     @staticmethod
     def _note_lengths(kind: Kind, wire: Any, source: Link, adapter: Adapter) -> None:
@@ -625,6 +678,11 @@ def _variant(plan: Plan, message: Message, source: Link) -> str | None:
     if source.backend and isinstance(plan, Forward) and MODULES[message.module].broadcast:
         return plan.target.link if message.module is not Module.TOKENS else None
     return None
+
+
+def _kept(message: Message, source: Link) -> bool:
+    """Whether it is kept for a backend that can't take it now, rather than given back to the partner."""
+    return not source.backend and message.module in _KEPT
 
 
 def _not_there(module: Module) -> NotFound:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from enum import StrEnum
 from typing import Any, Protocol
 
 from gateway.model.change import Change as Change
@@ -194,23 +195,34 @@ class Codec(Protocol):
         """The JSON text, UTF-8."""
 
 
+class Way(StrEnum):
+    """What a request is for: each kind has connections of its own to each link, so that none queues behind another."""
+
+    PUSHING = "pushing"  # and everything that isn't one of the others
+    ASKING = "asking"  # authorizations
+    BILLING = "billing"  # CDRs
+    PULLING = "pulling"  # lists that we read for ourselves
+
+
 class Wire(Protocol):
     """One HTTP exchange with the other side of a link, within a deadline."""
 
-    async def send(self, link: str, request: HttpRequest, *, within: float, asking: bool = False) -> HttpAnswer:
+    async def send(self, link: str, request: HttpRequest, *, within: float, way: Way = Way.PUSHING) -> HttpAnswer:
         """Send with this link's credentials token and read the answer.
 
         Args:
             link: id of the link.
             within: seconds for everything: connecting, sending, reading.
-            asking: an authorization: it has connections of its own, so that pushes can't starve it.
+            way: what it is for.
 
         Raises:
             NotConnected: nothing was sent; safe to send again.
             ReceiverTimeout, ReceiverError: something was sent, and no usable answer came.
         """
 
-    def stream(self, link: str, request: HttpRequest, *, within: float) -> AbstractAsyncContextManager[Incoming]:
+    def stream(
+        self, link: str, request: HttpRequest, *, within: float, way: Way = Way.PUSHING
+    ) -> AbstractAsyncContextManager[Incoming]:
         """As ``send``, for a list that may be larger than memory: its items are read as they come.
 
         Args:

@@ -252,6 +252,35 @@ class Links:
         handshaken = static or registration.tokens_in or registration.standing is not Standing.REGISTERED
         return registration if handshaken else Registration(spent=registration.spent)
 
+    async def adopt(self, settings: Settings) -> None:
+        """Go by other files from now on: a new directory, in which everybody who is registered stays so.
+
+        Raises:
+            NotDurable: the store is away, and nothing has changed.
+        """
+        before, links = self.settings, {link.id: link for link in settings.links}
+        stored = {id: await self._store.registration(id) for id in links}
+        facts = {id: await self._store.facts(id) for id in links if id not in before}
+        # From here on without a pause: whoever looks sees all of the one or all of the other.
+        self.settings = links
+        self._public_url = settings.public_url
+        self._own = frozenset({settings.hub, *(seat.party for seat in settings.parties)})
+        for gone in before.keys() - links.keys():
+            REGISTERED.remove(gone)
+            for kept in (self._registrations, self._stored, self._facts):
+                kept.pop(gone)
+        for id, record in stored.items():
+            self._facts[id] = facts.get(id) or self._facts.get(id, {})
+            self._stored[id] = record.version if record else 0
+            self._registrations[id] = self._meant(id, _decode(record.value)) if record else Registration()
+        known = self.directory.known
+        found = [self._link(link) for link in links.values()]
+        self.directory = Directory.of(settings.hub, found, settings.unknown_tokens).with_clients(known)
+        for id, link in links.items():
+            if before.get(id) != link:
+                for watcher in self._watchers:
+                    watcher(id)
+
     # Changing ---------------------------------------------------------------------------------------------------------
 
     async def save(self, link: str, change: Change) -> None:

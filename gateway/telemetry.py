@@ -182,6 +182,16 @@ COMMANDS: Final = Counter(
 )
 REGISTERED: Final = Gauge("ocpi_gateway_partner_up", "Whether a link is registered (1) or not (0).", ("partner",))
 STORE_UP: Final = Gauge("ocpi_gateway_store_up", "Whether Redis answered the last time it was asked.")
+KEPT: Final = Counter(
+    "ocpi_gateway_kept",
+    "Pushes of partners that were kept because the backend could not take them.",
+    ["partner", "module"],
+)
+CONFIG_CURRENT: Final = Gauge(
+    "ocpi_gateway_config_current", "Whether the configuration that was read last is the one that counts."
+)
+CONFIG_CURRENT.set(1)
+CONFIG_RELOADS: Final = Counter("ocpi_gateway_config_reloads", "Reloads of the configuration.", ["result"])
 
 
 @frozen(kw_only=True)

@@ -1,4 +1,4 @@
-"""``ocpi-gateway run``: the gateway itself."""
+"""``ocpi-gateway run``: the gateway itself, as one process or as several on one port."""
 
 from __future__ import annotations
 
@@ -7,59 +7,144 @@ import gc
 import os
 import signal
 import sys
+import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, Final
 
 import click
+import structlog
+from attrs import evolve, frozen
 
 from gateway import telemetry
 from gateway.cli.options import Tools, config_option, data_folder, data_option, refuse
+from gateway.cli.workers import Crew
+from gateway.model.errors import NotDurable
 from gateway.settings import Mistakes, Settings, find_config, load
+from gateway.settings.compare import StillOwed
 from gateway.store.embedded import InUse, NoServer
+
+log = structlog.get_logger()
+
+_NOTICE_S: Final = 1.0
+"""Seconds from ``/ready`` saying that this process leaves to the end of its listeners."""
 
 
 @click.command(
-    epilog="Example: ocpi-gateway run --config /etc/ocpi-gateway --data /var/lib/ocpi-gateway",
+    epilog="Example: ocpi-gateway run --config /etc/ocpi-gateway --data /var/lib/ocpi-gateway --workers 2",
 )
 @config_option
 @data_option
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="So many processes on one port; each has an admin port of its own, counted from the configured one.",
+)
+@click.option("--worker", type=int, default=None, hidden=True)
 @click.pass_obj
-def run(tools: Tools, folder: Path | None, data: Path | None, log_level: str) -> None:
+def run(
+    tools: Tools, folder: Path | None, data: Path | None, log_level: str, workers: int, worker: int | None
+) -> None:  # fmt: skip
     """Run the gateway until SIGTERM or Ctrl-C.
 
     Reads the whole configuration first: with any mistake in it, all of them are printed and the exit code is 78.
     Without redis.url in gateway.yaml it starts its own durable redis-server in the data folder.
+
+    SIGHUP reads the configuration again: partners that are new, gone or different are taken over without a request
+    lost. With a mistake in it, or a file gone whose partner is still owed something, everything stays as it was.
     """
+    config = find_config(folder)
     try:
-        settings = load(find_config(folder), tools.versions, os.environ)
+        settings = load(config, tools.versions, os.environ)
     except Mistakes as mistakes:
         refuse("\n".join(str(mistake) for mistake in mistakes.mistakes))
     telemetry.configure(level=log_level)
-    for warning in settings.warnings:
-        click.echo(f"warning: {warning}", err=True)
     _use_fast_loop()
+    where = data_folder(data)
     try:
-        asyncio.run(_serve(tools, settings, data_folder(data)))
+        if workers > 1 and worker is None:
+            if not settings.listen.port or not settings.admin.listen.port:
+                refuse("several workers share a port, so it has to be named: port 0 is for one")
+            crew = Crew(workers, ("--config", str(config), "--data", str(where), "--log-level", log_level))
+            raise SystemExit(asyncio.run(crew.run(settings, where)))
+        if worker is None or worker == 0:
+            for warning in settings.warnings:
+                click.echo(f"warning: {warning}", err=True)
+        asyncio.run(_Process(tools, config, where, worker).serve(settings))
     except (NoServer, InUse) as error:
         refuse(str(error))
     except OSError as error:
         refuse(f"can't listen: {error}; see `listen` and `admin.listen` in gateway.yaml")
 
 
-async def _serve(tools: Tools, settings: Settings, data: Path) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with tools.serve(settings, data):
-        # What lives as long as the process need not be looked through by every collection: a third off the tail.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
-        await stop.wait()
+@frozen
+class _Process:
+    """One gateway process and its signals.
+
+    Attributes:
+        worker: which of several it is; None for one alone.
+    """
+
+    tools: Tools
+    config: Path
+    data: Path
+    worker: int | None
+
+    async def serve(self, settings: Settings) -> None:
+        """Until SIGTERM or SIGINT."""
+        stop, again = asyncio.Event(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, again.set)
+        shared = self.worker is not None
+        async with self.tools.serve(self._own(settings), self.data, shared=shared, notice=_NOTICE_S) as gateway:
+            # What lives as long as the process need not be looked through by every collection: a third off the tail.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(50_000, 20, 100)
+            reloading = asyncio.create_task(self._reload(gateway.reload, again), name="reload")
+            await stop.wait()
+            reloading.cancel()
+
+    def _own(self, settings: Settings) -> Settings:
+        """The settings of this worker: each has an admin port of its own."""
+        if not self.worker:
+            return settings
+        address = settings.admin.listen
+        admin = evolve(settings.admin, listen=evolve(address, port=address.port + self.worker))
+        return evolve(settings, admin=admin)
+
+    async def _reload(self, reload: Callable[[Settings], Awaitable[Any]], again: asyncio.Event) -> None:
+        """Read the configuration again each time that somebody asks for it."""
+        while await again.wait():
+            again.clear()
+            started = time.monotonic()
+            try:
+                # Two hundred files take a second, in which requests want to be answered.
+                settings = await asyncio.to_thread(load, self.config, self.tools.versions, os.environ)
+                await reload(self._own(settings))
+            except Mistakes as mistakes:
+                for mistake in mistakes.mistakes:
+                    log.error("config.mistake", at=str(mistake), todo="correct it and send SIGHUP again")
+                self._told(well=False)
+            except (StillOwed, NotDurable) as error:
+                log.error("config.refused", reason=str(error), todo="everything is as before; send SIGHUP again then")
+                self._told(well=False)
+            else:
+                log.info("config.read", ms=round((time.monotonic() - started) * 1000))
+                self._told(well=True)
+
+    @staticmethod
+    def _told(*, well: bool) -> None:
+        telemetry.CONFIG_CURRENT.set(well)
+        telemetry.CONFIG_RELOADS.labels("taken" if well else "refused").inc()
 
 
 def _use_fast_loop() -> None:

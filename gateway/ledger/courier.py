@@ -30,7 +30,7 @@ from gateway.model.modules import MODULES, Kind, Module, Side, Verb
 from gateway.model.names import CdrEntry, CdrState, Due, Name, Said, Sent, fold
 from gateway.model.party import Party
 from gateway.model.values import moment
-from gateway.ports import Adapter, Codec, Owed, Wire
+from gateway.ports import Adapter, Codec, Owed, Way, Wire
 from gateway.sharing import shown
 from gateway.showing import Showing
 from gateway.telemetry import PARKED, Crossed, crossed, declare_object
@@ -168,6 +168,9 @@ class Courier:
             return
         for link in links:
             self.wake(link)
+
+    async def owes(self, link: str, name: Name) -> bool:
+        return any(each.name == name for each in await self._store.due(link, 2**53, 10**6))
 
     async def brought(self, link: Link, name: Name, wire: Any) -> None:
         """A receiver has this by now, because the sender waited for it; None: it has deleted it."""
@@ -400,7 +403,7 @@ class Courier:
         http: HttpAnswer | None = None
         try:
             request = adapter.write_request(message, link.dialect)
-            http = await self._wire.send(link.id, request, within=DELIVERY_S)
+            http = await self._wire.send(link.id, request, within=DELIVERY_S, way=_way(message.module))
             attempt = _Attempt(adapter.open_answer(http, message, link.dialect), http=http.status)
         except GatewayError as error:
             attempt = _Attempt(None, error, http.status if http else None)
@@ -615,6 +618,10 @@ def _crossing(link: Link, message: Message) -> Callable[[Any], Crossing]:
     return lambda facts: Crossing(
         facts=facts, policy=link.dialect.policy, owner=message.ref.owner, peer=message.receiver
     )
+
+
+def _way(module: Module) -> Way:
+    return Way.BILLING if module is Module.CDRS else Way.PUSHING
 
 
 def _takes(link: Link, module: Module) -> bool:

@@ -237,7 +237,7 @@ class Embedded:
                 stderr=output,
                 start_new_session=True,  # a Ctrl-C is for the gateway, which still has to write
                 pass_fds=(self._server_lock.fileno(),),
-                preexec_fn=_die_with_parent(),
+                preexec_fn=die_with_parent(),
             )
 
     def _last_words(self) -> str:
@@ -296,7 +296,7 @@ def _options(data_dir: Path, socket: Path) -> list[str]:
     return [word for option, value in options.items() for word in (f"--{option}", value)]
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
     """Done by the child between fork and exec: a SIGTERM for it when its parent is gone. None without ``prctl``."""
     if not sys.platform.startswith("linux"):
         return None

@@ -62,7 +62,11 @@ _SINGLE: Final = frozenset({"authorization", *(name.lower() for name in _ECHOED)
 
 
 class OcpiServer:
-    """Everything under ``/ocpi``."""
+    """Everything under ``/ocpi``.
+
+    Attributes:
+        leaving: whether it is about to stop: then every connection ends with the answer that is given on it.
+    """
 
     def __init__(
         self,
@@ -87,8 +91,13 @@ class OcpiServer:
         self._doorkeeper = doorkeeper
         self._registrar = registrar
         self._pipeline = pipeline
-        self._aliases = sorted((aliases or {}).items(), key=lambda alias: len(alias[0]), reverse=True)
+        self.use_aliases(aliases or {})
         self._called = called
+        self.leaving = False
+
+    def use_aliases(self, aliases: Mapping[str, str]) -> None:
+        """Paths that others still call, and the paths of ours that stand for them from now on."""
+        self._aliases = sorted(aliases.items(), key=lambda alias: len(alias[0]), reverse=True)
 
     def app(self) -> web.Application:
         """The aiohttp application of the OCPI listener."""
@@ -99,6 +108,8 @@ class OcpiServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         response = await self._answered(request)
+        if self.leaving and not response.prepared:
+            response.force_close()  # the next request on this connection would meet a closed one
         for name in _ECHOED:
             # 2.2.1 transport_and_format, Unique message IDs: on every answer, the configuration modules' too.
             if name not in response.headers and is_plain(value := request.headers.get(name, "")):
@@ -305,11 +316,16 @@ def _single_query(request: web.Request) -> dict[str, str]:
 
 
 class Health:
-    """What ``/ready`` knows: configuration is loaded, and Redis was seen once."""
+    """What ``/ready`` knows: configuration is loaded, Redis was seen once, and the process isn't about to leave."""
 
     def __init__(self, ping: Callable[[], Awaitable[None]]) -> None:
         self._ping = ping
         self.seen = False
+        self.leaving = False
+
+    @property
+    def ready(self) -> bool:
+        return self.seen and not self.leaving
 
     async def look(self) -> bool:
         """Whether Redis answers now."""
@@ -335,8 +351,9 @@ def admin_app(health: Health) -> web.Application:
 
     async def ready(_: web.Request) -> web.Response:
         now = await health.look()
-        body = {"status": "ready" if health.seen else "starting", "redis": "up" if now else "away"}
-        return web.json_response(body, status=200 if health.seen else 503)
+        status = "stopping" if health.leaving else "ready" if health.seen else "starting"
+        body = {"status": status, "redis": "up" if now else "away"}
+        return web.json_response(body, status=200 if health.ready else 503)
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -46,6 +46,7 @@ class Installation:
 
     folder: Path
     listen: int = 0
+    admin: int = 0
     environ: dict[str, str] = field(factory=dict)
 
     @classmethod
@@ -56,7 +57,7 @@ class Installation:
         gateway = GATEWAY.format(listen=listen, admin=admin, versions_url=core)
         (folder / "config/gateway.yaml").write_text(gateway + more)
         (folder / "config/partners/volt.yaml").write_text(PARTNER)
-        return cls(folder, listen)
+        return cls(folder, listen, admin)
 
     @property
     def versions_url(self) -> str:
@@ -85,10 +86,17 @@ class Installation:
         assert process.returncode is not None
         return process.returncode, out.decode(), err.decode()
 
+    def write(self, path: str, text: str) -> Path:
+        """A file of the configuration, with this in it."""
+        file = self.folder / "config" / path
+        file.write_text(text)
+        return file
+
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Running]:
+    async def running(self, *options: str) -> AsyncIterator[Running]:
         """``run``, once it is up; killed in the end if it lives still."""
-        gateway = Running(await self.start("run"))
+        on_folder = ["--config", str(self.folder / "config"), "--data", str(self.folder / "data")]
+        gateway = Running(await self.start("run", *on_folder, *options))
         try:
             await gateway.up()
             yield gateway
@@ -108,20 +116,26 @@ class Running:
     async def up(self) -> None:
         """Read its log until it says that it is up."""
         async with asyncio.timeout(START_S):
-            await self._read(until="gateway.up")
+            await self._read("gateway.up")
+
+    async def told(self, *events: str, within: float = START_S) -> Mapping[str, Any]:
+        """The next line of its log about one of these events."""
+        async with asyncio.timeout(within):
+            await self._read(*events)
+        return self.log[-1]
 
     async def end(self) -> int:
         """Its exit code, when it has ended."""
-        await self._read(until=None)
+        await self._read()
         return await self.process.wait()
 
-    async def _read(self, until: str | None) -> None:
+    async def _read(self, *until: str) -> None:
         assert self.process.stderr is not None
         while line := await self.process.stderr.readline():
             self.log.append(loads(line))
-            if self.log[-1]["event"] == until:
+            if self.log[-1]["event"] in until:
                 return
-        assert until is None, f"it ended before {until}: {self.log}"
+        assert not until, f"it ended before {until}: {self.log}"
 
 
 def core() -> Peer:

@@ -1,0 +1,118 @@
+"""SIGHUP: other files are taken over while the gateway works, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+from processes import PARTNER, Installation, Running
+from test_run import meeting
+
+from gateway.demo.peers import Peer
+from gateway.demo.story import tariff
+
+RELOAD_S = 4.0
+
+GRID = """\
+version: "2.1.1"
+roles: [{role: EMSP, country_code: FR, party_id: GRD}]
+registration: {start: them, token_in: {value: grid-token-a}}
+allow_private: true
+"""
+
+
+def grid() -> Peer:
+    return Peer("grid", "2.1.1", "EMSP", "FR", "GRD", "Grid")
+
+
+async def hup(gateway: Running) -> str:
+    """Reload, and what comes of it in time."""
+    gateway.process.send_signal(signal.SIGHUP)
+    return str((await gateway.told("config.read", "config.mistake", "config.refused", within=RELOAD_S))["event"])
+
+
+async def admin(installation: Installation, path: str) -> tuple[int, str]:
+    url = f"http://127.0.0.1:{installation.admin}{path}"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return answer.status, await answer.text()
+
+
+async def test_a_new_file_is_a_new_partner(tmp_path: Path) -> None:
+    """It registers, and is owed what it may see; whoever pushes meanwhile notices nothing."""
+    async with AsyncExitStack() as stack, meeting(tmp_path, stack) as (installation, gateway, backend, _):
+        answers: list[int | None] = []
+        begun, stop = asyncio.Event(), asyncio.Event()
+
+        async def push_on() -> None:
+            while not stop.is_set():
+                answer = await backend.push_tariff({**tariff(datetime.now(UTC)), "id": "BUSY"})
+                answers.append(answer.status_code)
+                begun.set()
+
+        pushing = asyncio.create_task(push_on())
+        await begun.wait()
+        installation.write("partners/grid.yaml", GRID)
+        assert await hup(gateway) == "config.read"
+        before = len(answers)
+        newcomer = await stack.enter_async_context(grid())
+        await newcomer.register(installation.versions_url, "grid-token-a")
+        await newcomer.wait_for("PUT", "tariffs")
+        stop.set()
+        await pushing
+        assert len(answers) > before > 0
+        assert set(answers) == {1000}
+
+
+async def test_a_changed_file_counts_at_once(tmp_path: Path) -> None:
+    """A selection takes back what is no longer in it; the registration stays."""
+    async with AsyncExitStack() as stack, meeting(tmp_path, stack) as (installation, gateway, backend, partner):
+        for id in ("KEEP", "GO"):
+            assert (await backend.push_tariff({**tariff(datetime.now(UTC)), "id": id})).status_code == 1000
+        await partner.wait_for("PUT", "tariffs", count=2)
+        installation.write("partners/volt.yaml", PARTNER + "share: {tariffs: {only: [KEEP]}}\n")
+        assert await hup(gateway) == "config.read"
+        await partner.wait_for("DELETE", "tariffs", lambda call: call.segments[-1] == "GO")
+        assert [each["id"] for each in (await partner.get("tariffs")).data] == ["KEEP"]
+
+
+async def test_a_mistake_changes_nothing(tmp_path: Path) -> None:
+    """It is told with its place, and in a metric; the gateway stays ready, with the files from before."""
+    async with AsyncExitStack() as stack, meeting(tmp_path, stack) as (installation, gateway, backend, partner):
+        installation.write("partners/grid.yaml", GRID)
+        file = installation.write("partners/volt.yaml", PARTNER + "stge: live\n")
+        assert await hup(gateway) == "config.mistake"
+        assert gateway.log[-1]["at"].startswith(f"{file}:5:1: ")
+        assert "did you mean" in gateway.log[-1]["at"].lower()
+        assert (await admin(installation, "/ready"))[0] == 200
+        metrics = (await admin(installation, "/metrics"))[1].splitlines()
+        assert "ocpi_gateway_config_current 0.0" in metrics
+        assert 'ocpi_gateway_config_reloads_total{result="refused"} 1.0' in metrics
+        stranger = await stack.enter_async_context(grid())
+        assert (await stranger.call_url("GET", installation.versions_url, "versions", token="grid-token-a")).http == 401
+        assert (await backend.push_tariff(tariff(datetime.now(UTC)))).status_code == 1000
+        await partner.wait_for("PUT", "tariffs")
+        installation.write("partners/volt.yaml", PARTNER)
+        assert await hup(gateway) == "config.read"
+        assert "ocpi_gateway_config_current 1.0" in (await admin(installation, "/metrics"))[1].splitlines()
+
+
+async def test_a_file_with_something_owed_stays_in_force(tmp_path: Path) -> None:
+    """Taking it away is refused until what is owed has arrived; then the partner's token opens nothing."""
+    async with AsyncExitStack() as stack, meeting(tmp_path, stack) as (installation, gateway, backend, partner):
+        partner.fail("tariffs", "PUT", http=503)
+        assert (await backend.push_tariff(tariff(datetime.now(UTC)))).status_code == 1000
+        await partner.wait_for("PUT", "tariffs")
+        (installation.folder / "config/partners/volt.yaml").unlink()
+        assert await hup(gateway) == "config.refused"
+        assert "ledger list --partner volt" in gateway.log[-1]["reason"]
+        assert (await partner.get("credentials")).status_code == 1000  # it is a partner as before
+        assert (await backend.push_tariff(tariff(datetime.now(UTC)))).status_code == 1000  # and gets what is owed
+        await partner.wait_for("PUT", "tariffs", count=2)
+        while await hup(gateway) == "config.refused":
+            pass  # it has arrived, and is about to be noted
+        assert gateway.log[-1]["event"] == "config.read"
+        assert (await partner.get("credentials")).http == 401
