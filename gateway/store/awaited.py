@@ -36,17 +36,32 @@ class Awaited(Connection):
 
     async def remember(self, id: str, value: bytes, ttl: float | None) -> None:
         """``value`` is found under ``id`` for ``ttl`` seconds (None: for good): callbacks, URLs of CDRs."""
-        ends = () if ttl is None else ("PX", int(ttl * 1000))
-        await self.command("SET", self.keys.callback(id), value, *ends)
+        drawer = self.keys.callback(id)
+        if ttl is None:
+            await self.run("remember", [drawer.shared, drawer.own], drawer.id, value)
+            return
+        async with self.durable(), self.client.pipeline(transaction=False) as pipe:
+            pipe.set(drawer.own, value, px=int(ttl * 1000))
+            pipe.hdel(drawer.shared, drawer.id)
+            await pipe.execute()
 
     async def recall(self, id: str) -> bytes | None:
         """What was remembered under ``id``, None if nothing or no longer."""
-        value: bytes | None = await self.command("GET", self.keys.callback(id))
+        drawer = self.keys.callback(id)
+        async with self.durable(), self.client.pipeline(transaction=False) as pipe:
+            pipe.get(drawer.own)
+            pipe.hget(drawer.shared, drawer.id)
+            own, shared = await pipe.execute()
+        value: bytes | None = shared if own is None else own
         return value
 
     async def forget(self, id: str) -> None:
         """Nothing is found under ``id`` any more."""
-        await self.command("DEL", self.keys.callback(id))
+        drawer = self.keys.callback(id)
+        async with self.durable(), self.client.pipeline(transaction=False) as pipe:
+            pipe.delete(drawer.own)
+            pipe.hdel(drawer.shared, drawer.id)
+            await pipe.execute()
 
     # Claims -----------------------------------------------------------------------------------------------------------
 

@@ -6,24 +6,28 @@ note, and ``orphans`` finds it. The same script keeps the list of all that an ow
 
 A variant is what an owner told one receiver alone (2.2.1 ``transport_and_format``, Message Routing: a push to one
 party). It shadows the general object for that link until the owner sends that link a DELETE. General object and
-variants share one sequence, so that "nothing has changed since I looked" covers both.
+variants share one sequence, so that "nothing has changed since I looked" covers both. How both lie in Redis is in
+``packing.py``.
+
+Tokens are found by uid and by contract, and whoever keeps some in memory hears of each that is said (``retold``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any, Final
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import aclosing
+from typing import Final
 
 from attrs import define
+from redis.asyncio.client import Pipeline
 
 from gateway.model.modules import Module
-from gateway.model.names import Moved, Name, Said, decode, encode
+from gateway.model.names import Moved, Name, Said, Saying, decode, encode, fold
 from gateway.model.party import Party
 from gateway.store.connection import Connection, mark
-from gateway.store.keys import COUNTER, owner_of, party_of, tag_of
+from gateway.store.keys import COUNTER, Drawer, owner_of, party_of, tag_of
+from gateway.store.packing import general, pack, shadows, unpack
 
-_FIELDS: Final = ("id", "canonical", "wire", "version", "source", "deleted", "at", "correlation", "receiver")
-_DELETED: Final = _FIELDS.index("deleted")
 # A CDR comes within this time after its session, or its session isn't looked for. Seconds.
 _SESSION_KEPT: Final = 90 * 24 * 3600
 _WITH_VARIANTS: Final = frozenset({Module.LOCATIONS, Module.TARIFFS})
@@ -49,16 +53,17 @@ class Objects(Connection):
         """
         async with self.durable(), self.client.pipeline(transaction=False) as pipe:
             for name in names:
-                pipe.hmget(self.keys.object(name), "seq", *_FIELDS)
+                pipe.get(self.keys.object(name))
                 if link is not None and name.module in _WITH_VARIANTS:
-                    pipe.hmget(self.keys.object(name, link), *_FIELDS)
+                    pipe.get(self.keys.object(name, link))
             answers = iter(await pipe.execute())
         found: list[Said | None] = []
         for name in names:
-            sequence, *record = next(answers)
-            if link is not None and name.module in _WITH_VARIANTS and _shadows(variant := next(answers), record):
+            under = general(next(answers))
+            record = under.record
+            if link is not None and name.module in _WITH_VARIANTS and shadows(variant := next(answers), record):
                 record = variant
-            found.append(_said(record, int(sequence or 0)))
+            found.append(unpack(record, under.sequence))
         return found
 
     async def read_for(self, name: Name, links: Sequence[str]) -> tuple[Said | None, dict[str, Said]]:
@@ -69,17 +74,17 @@ class Objects(Connection):
         Raises:
             NotDurable: Redis is away.
         """
-        variants, sequence, *record = await self.command("HMGET", self.keys.object(name), "variants", "seq", *_FIELDS)
+        under = general(await self.command("GET", self.keys.object(name)))
         found: dict[str, Said] = {}
-        if int(variants or 0):
+        if under.variants:
             async with self.durable(), self.client.pipeline(transaction=False) as pipe:
                 for link in links:
-                    pipe.hmget(self.keys.object(name, link), *_FIELDS)
+                    pipe.get(self.keys.object(name, link))
                 answers = await pipe.execute()
             for link, variant in zip(links, answers, strict=True):
-                if _shadows(variant, record) and (said := _said(variant, int(sequence))) is not None:
+                if shadows(variant, under.record) and (said := unpack(variant, under.sequence)) is not None:
                     found[link] = said
-        return _said(record, int(sequence or 0)), found
+        return unpack(under.record, under.sequence), found
 
     async def say(
         self,
@@ -119,42 +124,78 @@ class Objects(Connection):
             Moved: ``expect`` is wrong; nothing was written.
             NotDurable: Redis is away. It may have been written nevertheless.
         """
-        if variant is not None and name.module not in _WITH_VARIANTS:
-            raise ValueError(f"{name.module} have no variants")
-        now = self.now()
-        record: tuple[str | bytes | int, ...]
-        record = (name.id, canonical, wire, version, source, int(deleted), now, correlation, str(receiver or ""))
-        fields: list[str | bytes | int] = []
-        for place, label in enumerate(_FIELDS):
-            fields += [label, record[place]]
-        owner = owner_of(name)
-        async with self.durable(), self.client.pipeline(transaction=False) as pipe:
-            # First and in the same trip: nobody would look for notes and objects of an owner that isn't listed.
-            pipe.sadd(self.keys.owners(), owner)
-            self.queue(
-                pipe,
-                "say",
-                [
-                    self.keys.object(name),
-                    self.keys.object(name, variant),
-                    self.keys.note(name),
-                    self.keys.notes(owner),
-                    self.keys.all(owner, name.module),
-                    self.keys.all_rank(owner),
-                ],
-                "" if expect is None else expect,
-                mark(),
-                name.text,
-                now,
-                int(deleted),
-                len(fields),
-                *fields,
-                *map(encode, owed),
-            )
-            sequence = int((await pipe.execute())[-1])
+        saying = Saying(
+            name=name,
+            canonical=canonical,
+            wire=wire,
+            version=version,
+            source=source,
+            expect=expect,
+            owed=owed,
+            variant=variant,
+            deleted=deleted,
+            correlation=correlation,
+            receiver=receiver,
+        )
+        (sequence,) = await self.say_all([saying])
         if sequence < 0:
             raise Moved("the object was changed by someone else at the same time; try again")
         return sequence
+
+    async def say_all(self, sayings: Sequence[Saying]) -> list[int]:
+        """Several objects are said, each as ``say`` says one, in one round trip: a few hundred at most.
+
+        Returns:
+            The new sequence of each; -1 where ``expect`` was wrong and nothing was written.
+
+        Raises:
+            NotDurable: Redis is away. Any of them may have been written nevertheless.
+        """
+        for saying in sayings:
+            if saying.variant is not None and saying.name.module not in _WITH_VARIANTS:
+                raise ValueError(f"{saying.name.module} have no variants")
+        if not sayings:
+            return []
+        async with self.durable(), self.client.pipeline(transaction=False) as pipe:
+            # First and in the same trip: nobody would look for notes and objects of an owner that isn't listed.
+            pipe.sadd(self.keys.owners(), *sorted({owner_of(saying.name) for saying in sayings}))
+            for saying in sayings:
+                self._queue_saying(pipe, saying)
+            answers = await pipe.execute()
+        return [int(sequence) for sequence in answers[1 : 1 + len(sayings)]]
+
+    def _queue_saying(self, pipe: Pipeline, saying: Saying) -> None:
+        name, owner, now = saying.name, owner_of(saying.name), self.now()
+        self.queue(
+            pipe,
+            "say",
+            [
+                self.keys.object(name),
+                self.keys.object(name, saying.variant),
+                self.keys.note(name),
+                self.keys.notes(owner),
+                self.keys.all(owner, name.module),
+                self.keys.all_rank(owner),
+            ],
+            "" if saying.expect is None else saying.expect,
+            mark(),
+            name.text,
+            now,
+            pack(saying, now),
+            self.keys.retold() if name.module is Module.TOKENS else "",
+            fold(name.id),
+            *map(encode, saying.owed),
+        )
+
+    async def retold(self, every: float = 1.0) -> AsyncGenerator[str | None, None]:
+        """Folded uids of tokens as they are said, by whichever replica, without end.
+
+        None means: any token may have been said. It comes first, whenever a call may have been missed, and every
+        ``every`` seconds without one. While Redis is away, nothing comes.
+        """
+        async with aclosing(self.heard(self.keys.retold(), every)) as calls:
+            async for uid in calls:
+                yield uid if uid is None else uid.decode()
 
     async def names(self, owner: Party, module: Module, after: int = 0, limit: int = 500) -> list[tuple[int, Name]]:
         """The owner's objects of a module in the order in which they came, each with its rank; at most ``limit``.
@@ -169,8 +210,9 @@ class Objects(Connection):
             NotDurable: Redis is away.
         """
         key = self.keys.all(tag_of(owner), module)
-        async with self.durable():
-            found: Any = await self.client.zrangebyscore(key, f"({after}", "+inf", start=0, num=limit, withscores=True)
+        async with self.durable(), self.client.pipeline(transaction=False) as pipe:
+            pipe.zrangebyscore(key, f"({after}", "+inf", start=0, num=limit, withscores=True)
+            (found,) = await pipe.execute()
         return [(int(rank), Name.parse(text.decode())) for text, rank in found]
 
     async def owners(self) -> list[Party]:
@@ -185,16 +227,29 @@ class Objects(Connection):
         Raises:
             NotDurable: Redis is away.
         """
+        await self.index_tokens([(name, contract_id, former)])
+
+    async def index_tokens(self, tokens: Sequence[tuple[Name, str, str | None]]) -> None:
+        """The same of several tokens, each with its contract and its former one, in one round trip.
+
+        Raises:
+            NotDurable: Redis is away. It may be repeated as a whole.
+        """
         async with self.durable(), self.client.pipeline(transaction=False) as pipe:
-            pipe.sadd(self.keys.uid(name.id), name.text)
-            if former is not None and self.keys.contract(former) != self.keys.contract(contract_id):
-                pipe.srem(self.keys.contract(former), name.text)
-            pipe.sadd(self.keys.contract(contract_id), name.text)
+            for name, contract_id, former in tokens:
+                contract = self.keys.contract(contract_id)
+                self._queue_index(pipe, "index", self.keys.uid(name.id), name)
+                if former is not None and (left := self.keys.contract(former)) != contract:
+                    self._queue_index(pipe, "unindex", left, name)
+                self._queue_index(pipe, "index", contract, name)
             await pipe.execute()
+
+    def _queue_index(self, pipe: Pipeline, name_of_script: str, under: Drawer, name: Name) -> None:
+        self.queue(pipe, name_of_script, [under.shared, under.own], under.id, name.text)
 
     async def tokens_of_contract(self, contract_id: str) -> list[Name]:
         """The tokens of a contract. Raises NotDurable when Redis is away."""
-        return await self._names(self.keys.contract(contract_id))
+        return await self._indexed(self.keys.contract(contract_id))
 
     async def index_session(self, name: Name, contract_id: str) -> None:
         """The session can be found by the contract that is charging, for 90 days. Safe to repeat.
@@ -233,7 +288,14 @@ class Objects(Connection):
 
     async def tokens_by_uid(self, uid: str) -> list[Name]:
         """The tokens with this uid, of every type and owner. Raises NotDurable when Redis is away."""
-        return await self._names(self.keys.uid(uid))
+        return await self._indexed(self.keys.uid(uid))
+
+    async def _indexed(self, under: Drawer) -> list[Name]:
+        async with self.durable(), self.client.pipeline(transaction=False) as pipe:
+            pipe.hget(under.shared, under.id)
+            pipe.smembers(under.own)
+            first, others = await pipe.execute()
+        return [Name.parse(text.decode()) for text in sorted({*others, *filter(None, [first])})]
 
     async def _names(self, key: str) -> list[Name]:
         return [Name.parse(text.decode()) for text in sorted(await self.command("SMEMBERS", key))]
@@ -243,27 +305,3 @@ class Objects(Connection):
         note = await self.command("HGETALL", self.keys.note(name))
         sequence = int(note.pop(COUNTER.encode(), 0))
         return sorted(decode(link.decode()) for link in note), sequence
-
-
-def _shadows(variant: Sequence[Any], general: Sequence[Any]) -> bool:
-    """Whether there is this variant. A deleted one shadows nothing, unless there is no general object."""
-    ended = variant[_DELETED] == b"1" and general[0] is not None
-    return variant[0] is not None and not ended
-
-
-def _said(record: Sequence[Any], sequence: int) -> Said | None:
-    id, canonical, wire, version, source, deleted, at, correlation, receiver = record
-    if at is None:
-        return None
-    return Said(
-        id=id.decode(),
-        canonical=canonical,
-        wire=wire,
-        version=version.decode(),
-        source=source.decode(),
-        sequence=sequence,
-        deleted=deleted == b"1",
-        at=int(at),
-        correlation=(correlation or b"").decode(),
-        receiver=Party.parse(receiver.decode()) if receiver else None,
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count, islice
 
 from redis.asyncio import Redis
 
@@ -29,8 +30,8 @@ async def test_what_is_remembered_is_recalled_for_its_time(store: Store) -> None
     """A callback is known for its time, a CDR's URL for good, anything else not at all."""
     await store.remember("cb1", b"acme", 60)
     await store.remember("cdr", b"kept", None)
-    assert 59_000 < await lifetime_ms(store, store.keys.callback("cb1")) <= 60_000
-    assert await lifetime_ms(store, store.keys.callback("cdr")) == -1
+    assert 59_000 < await lifetime_ms(store, store.keys.callback("cb1").own) <= 60_000
+    assert await lifetime_ms(store, store.keys.callback("cdr").shared) == -1
     assert await store.recall("cb1") == b"acme"
     assert await store.recall("other") is None
 
@@ -41,6 +42,31 @@ async def test_what_is_forgotten_isnt_recalled(store: Store) -> None:
     await store.forget("cb1")
     await store.forget("cb1")
     assert await store.recall("cb1") is None
+
+
+async def test_what_is_remembered_last_counts(store: Store) -> None:
+    """Whether it is kept for a time or for good, short or long: only the last value is there."""
+    values = [(b"short", None), (b"for a time", 60), (b"short again", None), (b"long" * 100, None), (b"", None)]
+    for value, ttl in values:
+        await store.remember("id", value, ttl)
+        assert await store.recall("id") == value
+    await store.remember("id", b"for a time", 60)
+    await store.command("DEL", store.keys.callback("id").own)  # its time is over
+    assert await store.recall("id") is None
+
+
+async def test_what_is_kept_for_good_lies_together(store: Store) -> None:
+    """Ids of one drawer take one key, as long as Redis keeps it packed; what is long doesn't swell it."""
+    drawer = store.keys.callback("long")
+    ids = (f"{number}" for number in count())
+    neighbours = list(islice((id for id in ids if store.keys.callback(id).shared == drawer.shared), 3))
+    for id in neighbours:
+        await store.remember(id, b"cdrs:NL-EXA:1", None)
+    await store.remember("long", b"x" * 65, None)
+    assert await store.command("HLEN", drawer.shared) == len(neighbours)
+    assert await store.command("OBJECT", "ENCODING", drawer.shared) in (b"ziplist", b"listpack")
+    assert await store.recall("long") == b"x" * 65
+    assert await store.recall(neighbours[0]) == b"cdrs:NL-EXA:1"
 
 
 # Claims ---------------------------------------------------------------------------------------------------------------
