@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-from gateway.settings import Settings
+import click
+
+from gateway import telemetry
+from gateway.cli.options import Tools, refuse
+from gateway.model.errors import NotDurable
+from gateway.settings import Mistakes, Settings, find_config, load
 from gateway.store.embedded import NoServer, attach_or_start
 from gateway.store.redis import Store
+from gateway.store.split import configured
+
+T = TypeVar("T")
 
 _AWAY: Final = "unix:///nonexistent"
+
+
+def loaded(tools: Tools, folder: Path | None) -> Settings:
+    """The configuration, for a verb that says itself what it finds. What can't be used ends it with exit code 78."""
+    telemetry.configure(level="critical")
+    try:
+        return load(find_config(folder), tools.versions)
+    except Mistakes as found:
+        refuse(str(found))
+
+
+def done_with(settings: Settings, data: Path, what: Callable[[Store], Awaitable[T]]) -> T:
+    """What comes of it with what is in Redis; a Redis that is away ends the verb with exit code 1."""
+
+    async def done() -> T:
+        async with opened(settings, data) as store:
+            return await what(store)
+
+    try:
+        return asyncio.run(done())
+    except NotDurable as error:
+        click.echo(f"{error.message}: see that Redis runs", err=True)
+        raise SystemExit(1) from None
 
 
 @asynccontextmanager
@@ -22,7 +54,7 @@ async def opened(settings: Settings, data: Path) -> AsyncIterator[Store]:
     server can be had, it is a store that is away: all that it is asked raises NotDurable.
     """
     if settings.redis.url is not None:
-        store = Store.connect(settings.redis.url.value, settings.redis.prefix)
+        store = configured(settings, data, settings.redis.url.value)
         try:
             yield store
         finally:
@@ -32,7 +64,7 @@ async def opened(settings: Settings, data: Path) -> AsyncIterator[Store]:
         embedded = await attach_or_start(data)
     except NoServer:
         embedded = None
-    store = Store.connect(embedded.url if embedded else _AWAY, settings.redis.prefix)
+    store = configured(settings, data, embedded.url if embedded else _AWAY)
     try:
         yield store
     finally:

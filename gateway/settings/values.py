@@ -18,8 +18,9 @@ from attrs import field, frozen
 
 from gateway.model.country import alpha_2
 from gateway.model.party import Party
-from gateway.model.policy import TimeZone
+from gateway.model.policy import Hours, NextPage, TimeZone
 from gateway.settings.mistakes import quoted
+from gateway.settings.redis_url import RedisUrl
 
 Url = NewType("Url", str)
 """An absolute http or https URL, without user, query and fragment."""
@@ -130,14 +131,8 @@ def positive(value: int | timedelta) -> None:
 
 
 def redis_form(secret: Secret) -> None:
-    """A Redis URL: ``redis://``, ``rediss://`` or ``unix://``."""
-    try:
-        parts = urlsplit(secret.value)
-        found = bool(parts.path) if parts.scheme == "unix" else bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        found, parts = False, None
-    if parts is None or parts.scheme not in ("redis", "rediss", "unix") or not found:
-        raise ValueError("not the URL of a Redis: write redis://host:6379/0, rediss://... or unix:///path/to/socket")
+    """A Redis URL, in one of the forms of ``RedisUrl``."""
+    RedisUrl.parse(secret.value)
 
 
 def _text(text: str) -> str:
@@ -287,6 +282,8 @@ EVERYONE: Final = "*"
 _DAY: Final = "(mon|tue|wed|thu|fri|sat|sun)"
 _DAYS: Final = rf"{_DAY}(-{_DAY})?(,{_DAY}(-{_DAY})?)*"
 _OF_DAY: Final = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+_HOURS: Final = rf"({_DAYS} )?{_OF_DAY}-{_OF_DAY}"
+_NEXT_PAGE: Final = r"link|link_or_offset|cursor:[A-Za-z_][A-Za-z0-9_.-]{0,30}"
 _STRING: Final = {"type": "string"}
 # An editor's YAML makes a number of a party id such as 123; the gateway reads the text.
 _STRING_OR_NUMBER: Final = {"type": ["string", "number"]}
@@ -326,6 +323,16 @@ SCALARS: Final[dict[Any, Scalar]] = {
     ),
     TimeOfDay: Scalar(
         read=matching(_OF_DAY, 'is not a time of day: write "09:00"'), says="time of day", schema=_pattern(_OF_DAY)
+    ),
+    Hours: Scalar(
+        read=matching(_HOURS, "is not a list of days and hours: write mon-fri 09:00-17:00, or 22:00-06:00"),
+        says="days and hours",
+        schema=_pattern(_HOURS),
+    ),
+    NextPage: Scalar(
+        read=matching(_NEXT_PAGE, "is none of link, link_or_offset, cursor:PARAMETER"),
+        says="link, link_or_offset, cursor:PARAMETER",
+        schema=_pattern(_NEXT_PAGE),
     ),
     ImageType: Scalar(
         read=matching("[a-z]{1,4}", "is not a type of image: write png, svg, jpeg or gif"),

@@ -5,6 +5,9 @@ durable, and goes on when Redis is back. So a call gives up after about three se
 after a fraction of one, and every failure that means "not now" comes out as the same error. It is logged when it
 begins, once a minute while it lasts, and when it ends.
 
+Which servers stand behind the address, and how the right one is found, is the matter of ``topology.py``; whether what
+they say counts is that of ``trust.py``.
+
 The client repeats a call whose connection broke, even one that Redis had already done. Every script is therefore safe
 to repeat: it is idempotent by nature, or carries a mark (``mark``) by which it knows itself.
 
@@ -18,32 +21,40 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final, Self
 
 import structlog
-from attrs import define, field, frozen
-from redis.asyncio import BlockingConnectionPool, Redis
+from attrs import define, field
 from redis.asyncio.client import Pipeline
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.sentinel import MasterNotFoundError
+from redis.exceptions import AskError, RedisClusterException, RedisError, ResponseError, TryAgainError
 from redis.exceptions import ConnectionError as NoConnection
-from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as NoAnswer
-from redis.maint_notifications import MaintNotificationsConfig
 
 from gateway.model.errors import NotDurable
+from gateway.settings.files import Durability, OnWeaker, RedisSettings
+from gateway.settings.redis_url import RedisUrl
+from gateway.store.durability import ServerInfo, where
+from gateway.store.embedded import NoServer
+from gateway.store.epoch import Known, Marker, marker_keys
 from gateway.store.keys import Keys
+from gateway.store.topology import Client, Unconfirmed, connect
+from gateway.store.trust import Trust
 
 log = structlog.get_logger(__name__)
 
-# One call's patience. Three tries of a second each leave room in the shortest deadline there is for a partner's answer.
-TIMEOUT: Final = 1.0
-TRIES_AGAIN: Final = 2
-CONNECTIONS: Final = 64
+# Whatever a call needs, tries on several servers included, in seconds.
+PATIENCE: Final = 3.0
+
+# In seconds: how often the servers are looked at, and how often while anything is wrong with them.
+_LOOK_EVERY: Final = 60.0
+_LOOK_AGAIN: Final = 1.0
 
 # What Redis says when it is there and still can't help, and what to do about it.
 _ADVICE: Final = (
@@ -56,12 +67,17 @@ _ADVICE: Final = (
     ("BUSY", "Redis is held up by a script: look at SLOWLOG"),
     ("NOAUTH", "Redis wants a password: give it in redis.url"),
     ("WRONGPASS", "Redis refuses the user or password of redis.url"),
+    ("CLUSTERDOWN", "the cluster doesn't serve all slots: a failover is under way, or look at CLUSTER INFO"),
     ("NOPERM", "the user of redis.url lacks a permission: it needs ~prefix:* and all commands on these"),
 )
 
 _SLOW: Final = "Redis doesn't answer in time: look at its load and at the network"
 _GONE: Final = "Redis can't be reached: start it, or correct redis.url"
-_UNREACHABLE: Final = frozenset({_SLOW, _GONE})
+_NO_PRIMARY: Final = "the sentinels name no primary: a failover is under way, or look at SENTINEL MASTERS"
+_NO_CLUSTER: Final = "no node of the cluster tells who has which slots: start them, or correct redis.url"
+_UNREACHABLE: Final = frozenset({_SLOW, _GONE, _NO_PRIMARY, _NO_CLUSTER})
+_MOVING: Final = "the cluster is moving the slot to another node: that is done shortly"
+_NO_REPLICA: Final = "no replica has confirmed the write in time: look at the replicas"
 _SAY_AGAIN: Final = 60.0
 
 
@@ -81,25 +97,6 @@ def script(name: str) -> str:
     return (files("gateway.store") / "scripts" / f"{name}.lua").read_text(encoding="utf-8")
 
 
-@frozen(kw_only=True)
-class ServerInfo:
-    """What is at the other end.
-
-    Attributes:
-        product: ``redis`` or ``valkey``.
-        version: its own version; for valkey the one it goes by itself.
-        aof: whether writes go to an append-only file.
-        fsync: ``always``, ``everysec`` or ``no``; None if the server doesn't tell.
-        eviction: the ``maxmemory-policy``; anything but ``noeviction`` may lose what is owed.
-    """
-
-    product: str
-    version: str
-    aof: bool
-    fsync: str | None
-    eviction: str
-
-
 @define(eq=False)
 class Connection:
     """One client of one Redis, and what every room of the store needs: keys, clock, scripts.
@@ -107,53 +104,76 @@ class Connection:
     Attributes:
         where: the address without user and password, for logs.
         now: milliseconds since 1970.
+        trust: whether what this Redis says counts.
     """
 
-    client: Redis
+    client: Client
     where: str
     keys: Keys
     now: Callable[[], int]
+    trust: Trust
     _away: str = field(default="", init=False)
     _quiet_until: float = field(default=0.0, init=False)
 
     @classmethod
-    def connect(cls, url: str, prefix: str = "og", *, now: Callable[[], int] = wall_ms) -> Self:
+    def connect(
+        cls,
+        url: str,
+        prefix: str = "og",
+        *,
+        now: Callable[[], int] = wall_ms,
+        durability: Durability | None = None,
+        on_weaker: OnWeaker = OnWeaker.REFUSE,
+        data: Path | None = None,
+    ) -> Self:
         """A client of the Redis at ``url``. Nothing is sent yet, so Redis may be away.
 
         Args:
-            url: ``redis://``, ``rediss://`` or ``unix://``, as redis-py reads them.
+            url: as ``RedisUrl`` reads it.
             prefix: of every key.
+            durability: what a server must do before its word counts; None: whatever is there is believed.
+            on_weaker: what if it doesn't.
+            data: the folder where it is remembered which Redis this is.
 
         Raises:
-            ValueError: the URL isn't one of these.
+            ValueError: the URL isn't one of a Redis.
         """
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=CONNECTIONS,
-            timeout=TIMEOUT,
-            socket_timeout=TIMEOUT,
-            socket_connect_timeout=TIMEOUT,
-            # No health_check_interval: in 8.1, a server that refuses our password sends it into endless recursion.
-            retry=Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.2), TRIES_AGAIN),
-            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        address = RedisUrl.parse(url)
+        keys, known = Keys(prefix), Known(prefix, data / "epochs" if data else None)
+        trust = Trust(known, marker_keys(keys, address.topology), durability, on_weaker)
+        return cls(connect(address, trust), address.where, keys, now, trust)
+
+    @classmethod
+    def configured(cls, settings: RedisSettings, data: Path, url: str) -> Self:
+        """The Redis of a configuration.
+
+        Args:
+            url: the configured one, else that of the embedded server.
+        """
+        return cls.connect(
+            url, settings.prefix, durability=settings.durability, on_weaker=settings.on_weaker, data=data
         )
-        return cls(Redis.from_pool(pool), re.sub(r"//[^/]*@", "//", url).partition("?")[0], Keys(prefix), now)
 
     async def aclose(self) -> None:
         await self.client.aclose()
 
     @asynccontextmanager
-    async def durable(self) -> AsyncIterator[None]:
-        """Around each use of the client: a Redis that is away, full, loading or refusing us becomes ``NotDurable``."""
+    async def durable(self, within: float | None = PATIENCE) -> AsyncIterator[None]:
+        """Around each use of the client: a Redis that is away, full, loading or refusing us becomes ``NotDurable``.
+
+        Args:
+            within: seconds for all that is done inside; None: as long as it takes.
+        """
         try:
-            yield
-        except (RedisError, OSError) as error:
+            async with asyncio.timeout(within):
+                yield
+        except (RedisError, RedisClusterException, OSError) as error:  # a timeout is an OSError
             advice = _advice(error)
             if advice is None:
                 raise
             self._complain(advice, error)
             if "READONLY" in _words(error):  # the primary has moved: an address that follows it wants a new connection
-                await self.client.connection_pool.disconnect(inuse_connections=False)
+                await self.client.follow()
             raise NotDurable(f"nothing was stored: {advice}") from error
         if self._away in _UNREACHABLE:  # one that refuses writes still answers reads, which proves nothing
             self._away = ""
@@ -205,44 +225,135 @@ class Connection:
         """
         while True:
             try:
-                async with self.durable(), self.client.pubsub() as calls:
-                    await calls.subscribe(channel)
-                    yield None
-                    while True:
-                        call = await calls.get_message(ignore_subscribe_messages=True, timeout=every)
-                        yield call["data"] if call else None
+                async with self.durable(within=None):
+                    await self.client.refresh()
+                    async with self.client.pubsub() as calls:
+                        await calls.subscribe(channel)
+                        yield None
+                        while True:
+                            call = await calls.get_message(ignore_subscribe_messages=True, timeout=every)
+                            yield call["data"] if call else None
             except NotDurable:
                 await asyncio.sleep(every)
 
     async def ping(self) -> None:
-        """Nothing, if Redis is there.
+        """Nothing, if Redis is there and is ours.
 
         Raises:
             NotDurable: it isn't.
         """
-        async with self.durable():
-            await self.client.ping()
+        await self.command("GET", self.trust.markers[0])
+        if self.trust.lost:
+            raise NotDurable(f"this Redis counts for nothing: {self.trust.lost}")
 
-    async def info(self) -> ServerInfo:
-        """What is at the other end, for people and for ``doctor``.
+    # Who is there -----------------------------------------------------------------------------------------------------
+
+    async def look(self) -> list[ServerInfo]:
+        """Look at every server that takes writes, in the order of their addresses; judge whether they count.
 
         Raises:
             NotDurable: Redis is away.
         """
+        seen: set[str] = set()
+
+        async def look(connection: AbstractConnection) -> None:
+            await self.trust.look(connection)
+            seen.add(where(connection))
+
         async with self.durable():
-            info = await self.client.info()
-            try:
-                fsync = (await self.client.config_get("appendfsync")).get("appendfsync")
-            except ResponseError:  # managed services keep CONFIG to themselves
-                fsync = None
-        valkey = info.get("valkey_version")
-        return ServerInfo(
-            product="valkey" if valkey else "redis",
-            version=str(valkey or info["redis_version"]),
-            aof=bool(info.get("aof_enabled")),
-            fsync=fsync,
-            eviction=str(info.get("maxmemory_policy", "noeviction")),
-        )
+            await self.client.visit(look)
+        self.trust.only(seen)
+        return [server for _, server in sorted(self.trust.servers.items())]
+
+    async def demand(self) -> None:
+        """What is asked for at the start: a Redis that is there must keep what it acknowledges.
+
+        Raises:
+            NoServer: it doesn't, and that is to be refused; the text says what to set.
+        """
+        with suppress(NotDurable):  # one that is away is looked at when it comes
+            await self.look()
+        if self.trust.weak and self.trust.on_weaker is OnWeaker.REFUSE:
+            raise NoServer(
+                f"redis.durability: {self.trust.durability} can't be had from {self.where}: {self.trust.weak}.\n"
+                "To go on with less, write in gateway.yaml   redis: {on_weaker: warn}"
+            )
+
+    async def recognise(self) -> None:
+        """Remember which Redis this is. One that never had an epoch, and of which nobody knows one, gets its first.
+
+        Raises:
+            NotDurable: Redis is away, or isn't the one that it was.
+        """
+        servers = await self.look()
+        if not self.trust.known.epoch:
+            marker = await self._settled(max(server.at for server in servers))
+            self.trust.known.saw(marker.epoch, marker.since)
+            await self.look()
+        await self.ping()
+        await self._remember()
+
+    async def _settled(self, at: int) -> Marker:
+        """The epoch of this Redis: the one that it has been given whole, else one that all replicas agree on."""
+        found = [marker for marker in self.trust.found.values() if marker]
+        for marker in found:
+            if not marker.proposed:
+                return marker
+        first, *others = self.trust.markers
+        await self.command("SET", first, Marker.new(at).text, "NX")
+        agreed = Marker.read(await self.command("GET", first))
+        if agreed is None:
+            raise NotDurable("the epoch of this Redis can't be read; it is written anew")
+        await self._mark(agreed, others, "NX")
+        await self._mark(agreed.whole(), self.trust.markers, "XX")
+        return agreed
+
+    async def accept_empty(self, reason: str) -> str:
+        """What this Redis holds now is all there is: a new epoch, which replicas recognise as accepted. It is returned.
+
+        Args:
+            reason: for the replicas' logs.
+
+        Raises:
+            NotDurable: Redis is away.
+        """
+        servers = await self.look()
+        accepted = Marker.new(max(server.at for server in servers)).accept(reason)
+        await self._mark(accepted, self.trust.markers)
+        self.trust.known.saw(accepted.epoch, accepted.since)
+        await self.look()
+        await self._remember()
+        return accepted.epoch
+
+    async def _mark(self, marker: Marker, keys: Sequence[str], *condition: str) -> None:
+        async with self.durable(), self.client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.execute_command("SET", key, marker.text, *condition)
+            await pipe.execute()
+
+    async def watch(self) -> None:
+        """Looks at the servers without end: once a minute, and every second while anything is wrong."""
+        looked = time.monotonic()
+        while True:
+            await asyncio.sleep(_LOOK_AGAIN)
+            self.trust.complain()
+            if not (self.trust.lost or self.trust.weak) and time.monotonic() < looked + _LOOK_EVERY:
+                continue
+            looked = time.monotonic()
+            with suppress(NotDurable):
+                await self.look()
+                if not self.trust.lost:
+                    await self._remember()
+
+    async def _remember(self) -> None:
+        try:
+            await asyncio.to_thread(self.trust.known.keep)
+        except OSError as error:
+            log.warning(
+                "redis.not_remembered", error=str(error),
+                todo="give the gateway a data folder that it may write to; without one a Redis that comes back empty"
+                " while no replica runs can't be told from a new one",
+            )  # fmt: skip
 
 
 def _plain(error: Exception) -> str:
@@ -265,6 +376,14 @@ def _advice(error: Exception) -> str | None:
     for code, advice in _ADVICE:
         if code in said:
             return advice
+    if isinstance(error, Unconfirmed):
+        return _NO_REPLICA
+    if isinstance(error, AskError | TryAgainError):
+        return _MOVING
+    if isinstance(error, MasterNotFoundError):
+        return _NO_PRIMARY
+    if isinstance(error, RedisClusterException):
+        return _NO_CLUSTER
     if isinstance(error, NoAnswer | TimeoutError):
         return _SLOW
     if isinstance(error, NoConnection | OSError):

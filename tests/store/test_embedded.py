@@ -97,7 +97,7 @@ async def test_a_server_starts_on_a_closed_folder_without_a_port(tmp_path: Path)
         assert folder.stat().st_mode & 0o777 == 0o700
         assert (folder / "redis.sock").stat().st_mode & 0o777 == 0o600
         assert await store.command("CONFIG", "GET", "port") == {b"port": b"0"}
-        info = await store.info()
+        (info,) = await store.look()
         assert (info.aof, info.fsync, info.eviction) == (True, "always", "noeviction")
     finally:
         await store.aclose()
