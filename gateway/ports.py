@@ -17,7 +17,21 @@ from gateway.model.dialect import Dialect, Seat
 from gateway.model.facts import Crossing, Needs, Translated
 from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Ref
 from gateway.model.modules import Kind, Module, Side
-from gateway.model.names import CdrEntry, CdrState, Due, Mark, Name, Registered, Said, Sent, Sight
+from gateway.model.names import (
+    Backlog,
+    CdrChange,
+    CdrEntry,
+    CdrState,
+    Due,
+    Held,
+    Mark,
+    Name,
+    Registered,
+    Said,
+    Saying,
+    Sent,
+    Sight,
+)
 from gateway.model.party import Party
 from gateway.model.peer import PeerCredentials as PeerCredentials
 from gateway.model.policy import Policy
@@ -281,8 +295,17 @@ class Objects(Protocol):
     ) -> int:
         """Write the object and note whom it is owed to, in one step. Raises Moved if ``expect`` is wrong."""
 
+    async def say_all(self, sayings: Sequence[Saying]) -> list[int]:
+        """Write each, a few hundred in one round trip; -1 instead of its sequence where ``expect`` was wrong."""
+
+    def retold(self, every: float = 1.0) -> AsyncGenerator[str | None, None]:
+        """Folded uids of tokens as they are said; None: any may have been."""
+
     async def index_token(self, name: Name, contract_id: str, former: str | None = None) -> None:
         """Find the token by uid and contract from now on."""
+
+    async def index_tokens(self, tokens: Sequence[tuple[Name, str, str | None]]) -> None:
+        """The same of many, each with its contract and the former one."""
 
     async def index_session(self, name: Name, contract_id: str) -> None:
         """Find the session by the contract that is charging."""
@@ -345,23 +368,71 @@ class Owed(Objects, Protocol):
     async def due(self, link: str, now_ms: int, limit: int) -> list[Due]:
         """What is due by now, oldest first."""
 
-    async def take(self, link: str, name: Name) -> Sent | None:
-        """What the receiver is known to have; nobody knows any more until ``settle``."""
+    async def owed_entry(self, link: str, name: Name) -> Due | None:
+        """The entry of an object that is due now or later."""
 
-    async def settle(self, link: str, due: Due, sent: Sent | None, again_ms: int | None = None) -> bool:
-        """An attempt ended well."""
+    def owed_entries(self, link: str) -> AsyncGenerator[Due, None]:
+        """All objects that are due now or later; never all in memory."""
 
-    async def postpone(self, link: str, due: Due, at_ms: int) -> bool:
-        """Look again later."""
+    async def take(self, link: str, name: Name, *, fence: int | None = None) -> Sent | None:
+        """What the receiver is known to have; as of now it has this only perhaps, until ``settle``.
 
-    async def hold(self, link: str, due: Due, reason: str, detail: str) -> bool:
+        Here and below, a ``fence`` of a former tenure raises Ousted, and nothing is done.
+        """
+
+    async def settle(
+        self, link: str, due: Due, sent: Sent | None, again_ms: int | None = None, *, fence: int | None = None
+    ) -> bool:
+        """An attempt ended well: the receiver has this now; None: nothing."""
+
+    async def dismiss(self, link: str, due: Due, *, fence: int | None = None) -> bool:
+        """There is nothing to be done about it; what the receiver has stays known."""
+
+    async def postpone(
+        self, link: str, due: Due, at_ms: int, *, perhaps: Sent | None = None, fence: int | None = None
+    ) -> bool:
+        """An attempt failed: look again later."""
+
+    async def hold(
+        self, link: str, due: Due, reason: str, detail: str, *,
+        perhaps: Sent | None = None, fence: int | None = None,
+    ) -> bool:  # fmt: skip
         """Set aside until a new reason comes."""
+
+    async def held(self, link: str) -> list[Held]:
+        """What is set aside, longest first."""
+
+    async def held_entry(self, link: str, name: Name) -> Held | None:
+        """The object, if it is set aside."""
+
+    async def urge(self, link: str) -> int:
+        """Whatever waits for its next attempt after a failure is due now; how many it was."""
+
+    async def backlog(self, link: str) -> Backlog:
+        """What the link is owed, in numbers."""
+
+    async def notify(self, *links: str) -> None:
+        """Whoever waits in ``woken`` learns that these links are owed something."""
+
+    async def cdr_owe(self, link: str, name: Name, at_ms: int) -> bool:
+        """The CDR is owed to this link; False, and nothing done, if it ever was before."""
 
     async def cdr_next(self, link: str, now_ms: int, limit: int) -> list[CdrEntry]:
         """Pending CDRs whose time has come."""
 
-    async def cdr_list(self, link: str, *, delivered: bool = False) -> list[CdrEntry]:
-        """All CDRs of the link that aren't delivered, or all that are."""
+    async def cdr_in_flight(self, link: str) -> list[CdrEntry]:
+        """CDRs that somebody is posting just now, or was when its process died."""
+
+    async def cdr_entry(self, link: str, name: Name) -> CdrEntry | None:
+        """Where this CDR stands towards this link; None if it was never owed to it."""
+
+    async def cdr_page(
+        self, link: str, *, done: bool, after: str | None = None, limit: int = 500
+    ) -> tuple[list[CdrEntry], str | None]:
+        """Some of the CDRs that are done, or of those that aren't, and the cursor of what follows; None: nothing."""
+
+    def cdr_entries(self, link: str, *, done: bool) -> AsyncGenerator[CdrEntry, None]:
+        """All CDRs of a link that are done, or all that aren't; never all in memory."""
 
     async def cdr_move(
         self,
@@ -374,11 +445,39 @@ class Owed(Objects, Protocol):
         at_ms: int | None = None,
         location: str | None = None,
         digest: str | None = None,
+        since_ms: int | None = None,
+        who: str = "",
+        fence: int | None = None,
     ) -> bool:
         """The CDR goes to another state, if it is in one of ``from_states``."""
 
+    async def counts(self, link: str) -> Mapping[CdrState, int]:
+        """How many CDRs of a link are in each state."""
+
+    async def changes(self, after: str | None, limit: int) -> tuple[list[CdrChange], str]:
+        """What has changed in the ledger since, of all links, and the cursor for the next call.
+
+        What isn't a cursor raises InvalidObject.
+        """
+
+    async def history(self, link: str, name: Name) -> list[CdrChange]:
+        """The changes of one CDR towards one link, oldest first."""
+
     def lane(self, link: str, name: Name, ms: int) -> AbstractAsyncContextManager[None]:
         """Alone with this object towards this link, in all replicas."""
+
+
+class Leases(Protocol):
+    """Who brings a link what it is owed: one replica at a time. Every method raises NotDurable as above."""
+
+    async def lease(self, link: str, who: str, ms: int) -> int | None:
+        """Takes or keeps the lease of a link: the fence for all that is written under it. None: somebody else's."""
+
+    async def release(self, link: str, who: str) -> None:
+        """The lease ends now, if this process has it."""
+
+    async def leases(self, links: Sequence[str]) -> Mapping[str, str]:
+        """Who has the lease of these links; without those that nobody has."""
 
 
 class Seen(Protocol):
@@ -444,6 +543,34 @@ class Reservations(Protocol):
 
     async def reservation_of(self, link: str, number: int) -> tuple[Party, str] | None:
         """The eMSP and the id that a number stands for."""
+
+
+class Pulled(Protocol):
+    """How far lists of others have been read. Every method raises NotDurable as above."""
+
+    async def lease(self, link: str, who: str, ms: int) -> int | None:
+        """Takes or keeps a list to read: the fence for what is written under it. None: somebody else reads it."""
+
+    async def release(self, link: str, who: str) -> None:
+        """The lease ends now, if this process has it."""
+
+    async def leases(self, links: Sequence[str]) -> Mapping[str, str]:
+        """Who reads these lists; without those that nobody reads."""
+
+    async def pulls(self, lists: Sequence[str]) -> list[bytes | None]:
+        """The states of these lists, in one round trip."""
+
+    async def pull_keep(self, list_: str, state: bytes, *, fence: int | None = None) -> None:
+        """The state of a list. Raises Ousted."""
+
+    async def pull_listed(self, list_: str, crawl: str, names: Sequence[Name]) -> None:
+        """These objects were seen in this crawl."""
+
+    async def pull_lists(self, list_: str, crawl: str, names: Sequence[Name]) -> list[bool]:
+        """For each of these objects whether it was seen in this crawl."""
+
+    async def pull_forget(self, list_: str, crawl: str) -> None:
+        """Nobody asks any more what was seen in this crawl."""
 
 
 class Subscriptions(Protocol):

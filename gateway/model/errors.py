@@ -19,6 +19,7 @@
         ├── UnknownReceiver 4001
         ├── ReceiverTimeout 4002
         └── NotConnected   4003
+            └── NotAdmitted     they don't know us
 
 Spec: 2.2.1 ``status_codes``; 2.1.1 ``status_codes`` (no 2004, no 4xxx: the 2.1.1 adapter maps what that version lacks).
 The HTTP status is 200 wherever the request reached the OCPI layer (2.2.1 ``status_codes``), but for unknown objects
@@ -174,3 +175,7 @@ class NotConnected(RoutingError):
     """The receiver is known but not connected (4003)."""
 
     status = 4003
+
+
+class NotAdmitted(NotConnected):
+    """It isn't registered, or doesn't accept our token: that is about us, and not about what was to be sent."""

@@ -5,11 +5,13 @@ owner said it last. What each receiver still has to get lives under the receiver
 ticket, and ``Sent`` is what the receiver confirmed last. The difference between ``Sent`` and ``Said`` is what is sent.
 
 CDRs are the exception, since money hangs on them: each is owed once per receiver and never again, so it has an entry
-with a state of its own (``CdrEntry``) that stays after the delivery.
+with a state of its own (``CdrEntry``) that stays after the delivery, and each change of its state is told
+(``CdrChange``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from string import ascii_lowercase, ascii_uppercase
 from typing import Final, Self
@@ -87,8 +89,16 @@ class Name:
         return self.text
 
 
+CRAWL: Final = "pull-"
+"""How the correlation id of what was read in a list begins; the rest is the crawl's own."""
+
+
 class Moved(ReceiverError):
     """Somebody else wrote it in between: read again, decide again, write again (3000 if nobody does)."""
+
+
+class Ousted(ReceiverError):
+    """Another replica has taken the link over since: nothing was written, and it is that one's to go on."""
 
 
 @frozen(kw_only=True)
@@ -116,6 +126,41 @@ class Said:
     sequence: int
     deleted: bool
     at: int
+    correlation: str = ""
+    receiver: Party | None = None
+
+    @property
+    def crawled(self) -> bool:
+        """Whether it was read in a list of its owner's and never pushed: nobody is owed a CDR because of that."""
+        return self.correlation.startswith(CRAWL)
+
+
+@frozen(kw_only=True)
+class Saying:
+    """An object that is to be said: what a write takes.
+
+    Attributes:
+        canonical: the canonical document, as bytes of JSON.
+        wire: the object in its sender's form, as bytes of JSON.
+        version: the OCPI version of ``wire``.
+        source: the link it came by.
+        expect: the sequence that was read before; 0: there must be no such object (or variant) yet; None: any.
+        owed: links that must hear of it.
+        variant: the only link it is meant for; locations and tariffs only.
+        deleted: its owner deletes it; ``canonical`` and ``wire`` are what it was.
+        correlation: the correlation id of the message that says it.
+        receiver: the party that it is addressed to.
+    """
+
+    name: Name
+    canonical: bytes
+    wire: bytes
+    version: str
+    source: str
+    expect: int | None
+    owed: Sequence[str] = ()
+    variant: str | None = None
+    deleted: bool = False
     correlation: str = ""
     receiver: Party | None = None
 
@@ -203,7 +248,14 @@ class CdrState(StrEnum):
     IN_DOUBT = "in_doubt"  # bytes were sent and no valid answer came
     HELD = "held"  # can't be said to this receiver
     REFUSED = "refused"  # the receiver said no
+    DEAD = "dead"  # nobody will take it any more, such as a party that a hub calls SUSPENDED; a person decides
     DELIVERED = "delivered"  # the receiver has it
+    DROPPED = "dropped"  # a person gave it up, with a reason
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to be done about it, neither by the gateway nor by a person."""
+        return self in (CdrState.DELIVERED, CdrState.DROPPED)
 
 
 @frozen(kw_only=True)
@@ -214,10 +266,12 @@ class CdrEntry:
         reason: why it stands where it stands; empty where the state says it all.
         attempts: how often it was tried.
         owed: since when, in milliseconds since 1970.
-        moved: when the state was entered, in milliseconds since 1970.
-        at: not tried before this time, in milliseconds since 1970.
+        moved: when it was put where it is, in milliseconds since 1970.
+        at: not tried before this time, in milliseconds since 1970; None unless it is pending.
         location: the URL that the receiver gave it (the Location header of its answer), empty if none.
         digest: of the body that was sent, empty before the first attempt.
+        since: when the receiver refused it first, of one that is tried again all the same, in milliseconds since 1970.
+        who: the person or process that decided this, empty where the gateway did.
     """
 
     name: Name
@@ -226,9 +280,34 @@ class CdrEntry:
     attempts: int
     owed: int
     moved: int
-    at: int
+    at: int | None
     location: str
     digest: str
+    since: int | None = None
+    who: str = ""
+
+
+@frozen(kw_only=True)
+class CdrChange:
+    """That a CDR went from one state to another.
+
+    Attributes:
+        link: whom it is owed to.
+        former: None: it was owed just then.
+        reason: why, empty where the state says it all.
+        attempts: how often it had been tried by then.
+        at: in milliseconds since 1970, by the clock of Redis.
+        who: the person or process that decided this, empty where the gateway did.
+    """
+
+    link: str
+    name: Name
+    former: CdrState | None
+    state: CdrState
+    reason: str
+    attempts: int
+    at: int
+    who: str = ""
 
 
 @frozen(kw_only=True)
@@ -238,7 +317,7 @@ class Backlog:
     Attributes:
         due: objects to look at, now or later.
         held: objects that wait for a change.
-        cdrs: CDRs that aren't delivered, in whatever state.
+        cdrs: CDRs that aren't done, in whatever state.
         oldest: the earliest time at which a due object or a pending CDR was to be tried, in milliseconds since 1970;
             None if nothing waits.
     """

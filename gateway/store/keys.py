@@ -7,10 +7,9 @@ hash tag: keys with the same tag share a slot in Redis Cluster, and only those a
 key                         type   what
 =========================== ====== ====================================================================================
 *said, one tag per owner*
-og:obj:{OWNER}:module:id    hash   the object as said last: canonical, wire, version, source, id, deleted, at,
-                                   correlation, receiver; and seq, the sequence that it shares with its variants, by,
-                                   the write that came last, and variants, how many of them there are
-og:obj:{OWNER}:module:id:L  hash   the variant of link L: the same without seq, by and variants
+og:obj:{OWNER}:module:id    string the object as said last, with a head: the sequence that it shares with its variants,
+                                   the write that came last, and how many variants there are (``packing.py``)
+og:obj:{OWNER}:module:id:L  string the variant of link L: the same without head
 og:all:{OWNER}:module       zset   names of the objects that aren't deleted, by rank: in the order in which they came
 og:all:{OWNER}              string the rank given last; none is given twice
 og:note:{OWNER}:module:id   hash   fan-out note: one field for each link that is owed the object, and # its sequence
@@ -19,11 +18,18 @@ og:profiled:{OWNER}:name    hash   link -> what it said when it set a charging p
 *owed, one tag per link*
 og:due:{link}               zset   names to look at, by the time in ms
 og:ticket:{link}            hash   name -> ticket of the due entry; # is the counter
-og:sent:{link}              hash   name -> what was delivered last, confirmed or perhaps (then without version)
+og:later:{link}             set    names of due entries that failed and wait for their next attempt
+og:sent:{link}              hash   name -> what was delivered last: version (empty: only perhaps), newline, the rest
 og:held:{link}              hash   name -> why it can't be delivered
-og:cdr:{link}               zset   names of CDRs not delivered, by the time in ms; +inf unless pending
-og:cdrdone:{link}           zset   names of CDRs delivered, by the time in ms
-og:cdr:{link}:name          hash   the entry: state, reason, attempts, owed, moved, at, location, digest, by
+og:cdr:{link}               zset   names of CDRs not done: -inf in flight, the time in ms pending, +inf parked
+og:cdrdone:{link}           zset   names of CDRs delivered or dropped, by the time in ms
+og:cdr:{link}:name          hash   the entry: state, attempts, owed, moved, by; and if given reason, location, digest,
+                                   since, who, of which a long one goes on in reason1, reason2 and so on
+og:cdrcount:{link}          hash   state -> how many CDRs are in it
+og:changes:{link}           stream CDRs that changed their state, for 30 days: name (without cdrs:), from and to (four
+                                   letters of each), attempts, reason, and who if given
+og:lease:{link}             string who brings the link what it is owed; ends by itself
+og:fence:{link}             hash   last, the number of the last tenure of the lease, and who had it
 og:reg:{link}               hash   the registration: value, version, drop (digests still to be taken away), by
 og:lane:{link}:name         string who is talking to this link about this object
 og:seen:{link}:module       zset   names that this link may list, by rank: in the order in which it learned of them
@@ -35,18 +41,29 @@ og:seen:{link}              hash   module, or module:OWNER, of each list that th
 og:client:{link}            hash   what is known of the parties behind the link, each under a field of its own
 og:fact:{link}              hash   small facts about the link, such as a pause, each under a field of its own
 og:reservation:{link}       hash   OWNER:id -> number that stands for it; number -> OWNER:id as spelled; # the last one
+*many small things together, one tag for each of 65,536 parts*
+og:uid:{part}               hash   uid -> name of the first token that has it, whatever its type and owner
+og:uid:{part}:uid           set    names of further tokens with a uid
+og:contract:{part}          hash   contract id -> name of its first token
+og:contract:{part}:id       set    names of further tokens of a contract
+og:cb:{part}                hash   id -> what the URL of a CDR stands for, or whatever else is remembered for good
+og:cb:{part}:id             string what a callback stands for; for a time, or too long to lie with others
+*read, one tag per list of a link that we read: link:module:OWNER*
+og:pull:{list}              string how far it was read, and when it is read next
+og:pulled:{list}:crawl      set    digests of the names that were seen in a crawl of it; for days
+og:lease:{list}, og:fence:{list}   as of links: who is reading it just now
 *single keys, no tag*
 og:owners                   set    owners of whom an object was ever said
 og:links                    set    links that may be owed something
 og:cred:digest              hash   a credentials token that opens a link: value, and version of the registration
 og:credkey                  string the key of the digests
-og:contract:id              set    names of the tokens of a contract
 og:charged:id               set    names of the sessions of a contract, for 90 days after the last of them
 og:priced:owner:tariff      set    names of the locations that have named a tariff
-og:uid:uid                  set    names of the tokens with a uid, whatever their type and owner
-og:cb:id                    string what a callback, or the URL of a CDR, stands for
 og:once:id                  string who came first, and what he said; for a time
 og:deadlines                zset   ids of what ends by itself, by the time in ms
+og:epoch                    string which Redis this is: an epoch, when it began, how far it has come (``epoch.py``);
+                                   in a cluster og:epoch:{number}, one for every 256 slots
+og:retold                   channel folded uids of tokens that were said anew, or for the first time
 og:wake                     channel links that are owed something as of now
 og:news                     channel topic and text of what another replica should know
 =========================== ====== ====================================================================================
@@ -58,14 +75,35 @@ ids meet in a key and none holds a brace or a colon (``gateway.model.names.encod
 
 from __future__ import annotations
 
+import zlib
+from typing import Final
+
 from attrs import frozen
 
 from gateway.model.modules import Module
 from gateway.model.names import Name, decode, encode, fold
 from gateway.model.party import Party
 
+# Two million ids are thirty to a drawer, which Redis packs into some 50 bytes each.
+_DRAWERS: Final = 65_536
+
 # In hashes whose fields are names or links: the field that is neither. ``encode`` never yields it.
 COUNTER = "#"
+
+
+@frozen(kw_only=True)
+class Drawer:
+    """Where something small is kept under an id: a key of its own takes Redis a hundred bytes more than the thing.
+
+    Attributes:
+        shared: a hash of many ids, among them this one.
+        own: the key of this id alone, for what doesn't fit in there.
+        id: the field in ``shared``.
+    """
+
+    shared: str
+    own: str
+    id: str
 
 
 @frozen
@@ -108,6 +146,9 @@ class Keys:
     def held(self, link: str) -> str:
         return self._of_link("held", link)
 
+    def later(self, link: str) -> str:
+        return self._of_link("later", link)
+
     def cdrs(self, link: str) -> str:
         return self._of_link("cdr", link)
 
@@ -116,6 +157,18 @@ class Keys:
 
     def cdr(self, link: str, name: Name) -> str:
         return f"{self.cdrs(link)}:{name.text}"
+
+    def cdr_counts(self, link: str) -> str:
+        return self._of_link("cdrcount", link)
+
+    def changes(self, link: str) -> str:
+        return self._of_link("changes", link)
+
+    def lease(self, link: str) -> str:
+        return self._of_link("lease", link)
+
+    def fence(self, link: str) -> str:
+        return self._of_link("fence", link)
 
     def registration(self, link: str) -> str:
         return self._of_link("reg", link)
@@ -131,6 +184,12 @@ class Keys:
 
     def seen_parts(self, link: str) -> str:
         return self._of_link("seen", link)
+
+    def pull(self, list_: str) -> str:
+        return self._of_link("pull", list_)
+
+    def pulled(self, list_: str, crawl: str) -> str:
+        return f"{self._of_link('pulled', list_)}:{encode(crawl)}"
 
     def clients(self, link: str) -> str:
         return self._of_link("client", link)
@@ -150,8 +209,8 @@ class Keys:
     def credential_key(self) -> str:
         return f"{self.prefix}:credkey"
 
-    def contract(self, contract_id: str) -> str:
-        return f"{self.prefix}:contract:{encode(fold(contract_id))}"
+    def contract(self, contract_id: str) -> Drawer:
+        return self._drawer("contract", encode(fold(contract_id)))
 
     def sessions(self, contract_id: str) -> str:
         return f"{self.prefix}:charged:{encode(fold(contract_id))}"
@@ -159,17 +218,23 @@ class Keys:
     def priced(self, owner: Party, tariff_id: str) -> str:
         return f"{self.prefix}:priced:{tag_of(owner)}:{encode(fold(tariff_id))}"
 
-    def uid(self, uid: str) -> str:
-        return f"{self.prefix}:uid:{encode(fold(uid))}"
+    def uid(self, uid: str) -> Drawer:
+        return self._drawer("uid", encode(fold(uid)))
 
-    def callback(self, id: str) -> str:
-        return f"{self.prefix}:cb:{encode(id)}"
+    def callback(self, id: str) -> Drawer:
+        return self._drawer("cb", encode(id))
 
     def once(self, id: str) -> str:
         return f"{self.prefix}:once:{encode(id)}"
 
+    def epoch(self, tag: str = "") -> str:
+        return f"{self.prefix}:epoch:{{{tag}}}" if tag else f"{self.prefix}:epoch"
+
     def deadlines(self) -> str:
         return f"{self.prefix}:deadlines"
+
+    def retold(self) -> str:
+        return f"{self.prefix}:retold"
 
     def wake(self) -> str:
         return f"{self.prefix}:wake"
@@ -179,6 +244,10 @@ class Keys:
 
     def _of_link(self, kind: str, link: str) -> str:
         return f"{self.prefix}:{kind}:{{{encode(link)}}}"
+
+    def _drawer(self, kind: str, id: str) -> Drawer:
+        shared = f"{self.prefix}:{kind}:{{{zlib.crc32(id.encode()) % _DRAWERS:04x}}}"
+        return Drawer(shared=shared, own=f"{shared}:{id}", id=id)
 
 
 def owner_of(name: Name) -> str:

@@ -27,6 +27,7 @@ from gateway.store.awaited import Awaited
 from gateway.store.keys import owner_of
 from gateway.store.news import News
 from gateway.store.owed import Owed
+from gateway.store.pulled import Pulled
 from gateway.store.registrations import Registrations
 from gateway.store.said import Objects
 from gateway.store.seen import Seen
@@ -35,12 +36,19 @@ from gateway.store.seen import Seen
 _FIRST_LOOK: Final = 0.005
 _LONGEST_LOOK: Final = 0.05
 
+# So many notes are looked at in one round trip, and so many of them spread at a time.
+_A_PAGE: Final = 500
+_AT_ONCE: Final = 16
+
+# Between the links of one call. No link has it in its id.
+_BETWEEN: Final = "\n"
+
 # A lane belongs to a process that lives: its holder says so again in time, and a killed one holds nobody up for long.
 _LEASE_MS: Final = 1000
 
 
 @define(eq=False)
-class Store(Objects, Owed, Seen, Awaited, Registrations, News):
+class Store(Objects, Owed, Pulled, Seen, Awaited, Registrations, News):
     """Everything that the gateway keeps. Every method raises ``NotDurable`` while Redis is away.
 
     ``Store.connect(url, prefix)`` makes one, ``aclose()`` ends it.
@@ -56,6 +64,8 @@ class Store(Objects, Owed, Seen, Awaited, Registrations, News):
             return ()
         now = self.now()
         async with self.durable(), self.client.pipeline(transaction=False) as pipe:
+            if links:
+                pipe.sadd(self.keys.links(), *links)
             for link in links:
                 self._queue_owe(pipe, link, name, now)
             await pipe.execute()
@@ -72,20 +82,21 @@ class Store(Objects, Owed, Seen, Awaited, Registrations, News):
         latest = self.now() - older_than_ms
         found = 0
         for owner in sorted(await self.command("SMEMBERS", self.keys.owners())):
-            texts = await self.command("ZRANGEBYSCORE", self.keys.notes(owner.decode()), "-inf", latest)
-            for text in texts:
-                await self.spread(Name.parse(text.decode()))
-            found += len(texts)
+            key = self.keys.notes(owner.decode())
+            former: list[bytes] = []
+            # What was spread is gone from the list, but for what was said again meanwhile.
+            while (texts := await self.command("ZRANGEBYSCORE", key, "-inf", latest, "LIMIT", 0, _A_PAGE)) != former:
+                for some in range(0, len(texts), _AT_ONCE):
+                    part = texts[some : some + _AT_ONCE]
+                    await asyncio.gather(*(self.spread(Name.parse(text.decode())) for text in part))
+                found += len(texts)
+                former = texts
         return found
 
     async def notify(self, *links: str) -> None:
         """Whoever waits in ``woken``, in any replica, learns that these links are owed something as of now."""
-        if not links:
-            return
-        async with self.durable(), self.client.pipeline(transaction=False) as pipe:
-            for link in links:
-                pipe.publish(self.keys.wake(), link)
-            await pipe.execute()
+        if links:
+            await self.command("PUBLISH", self.keys.wake(), _BETWEEN.join(links))
 
     async def woken(self, every: float = 1.0) -> AsyncGenerator[str | None, None]:
         """Links as they are owed something, without end.
@@ -94,8 +105,9 @@ class Store(Objects, Owed, Seen, Awaited, Registrations, News):
         seconds without one, so that a lost call costs a second and no more. While Redis is away, nothing comes.
         """
         async with aclosing(self.heard(self.keys.wake(), every)) as calls:
-            async for link in calls:
-                yield link if link is None else link.decode()
+            async for call in calls:
+                for link in [None] if call is None else call.decode().split(_BETWEEN):
+                    yield link
 
     @asynccontextmanager
     async def lane(self, link: str, name: Name, ms: int) -> AsyncIterator[None]:

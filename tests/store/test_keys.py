@@ -7,7 +7,7 @@ import re
 import pytest
 
 from gateway.model.modules import Module
-from gateway.model.names import Name, Sent
+from gateway.model.names import CdrState, Name, Sent
 from gateway.model.party import Party
 from gateway.store import keys
 from gateway.store.keys import Keys, party_of, tag_of
@@ -15,21 +15,24 @@ from gateway.store.redis import Store
 
 EXA = Party("NL", "EXA")
 LOCATION, CDR = Name(Module.LOCATIONS, EXA, "LOC1"), Name(Module.CDRS, EXA, "CDR1")
+TARIFF = Name(Module.TARIFFS, EXA, "T1")
 SESSION, TOKEN = Name(Module.SESSIONS, EXA, "S1"), Name(Module.TOKENS, EXA, "T1", "RFID")
 
 # What the words of the page stand for in a key. A name has colons in it, and so has a token's id: uid:TYPE.
 WORDS = {
     "{OWNER}": r"\{[A-Z-]+\}",
     "{link}": r"\{[a-z]+\}",
+    "{list}": r"\{[\w%.*-]+\}",
     "name": r"[a-z]*:?[^{}]+",
     "module": "[a-z]+",
+    "{part}": r"\{[0-9a-f]{4}\}",
     "id": "[^:{}]+(:[^:{}]+)?",
 }
 
 
 def rows() -> list[tuple[str, str, re.Pattern[str]]]:
     """Each row of the page: the key as it stands there, its type, and the keys that it means."""
-    found = re.findall(r"^og:(\S+)\n? +(hash|zset|set|string|channel) ", keys.__doc__ or "", re.MULTILINE)
+    found = re.findall(r"^og:(\S+)\n? +(hash|zset|set|string|stream|channel) ", keys.__doc__ or "", re.MULTILINE)
     return [(f"og:{key}", kind, re.compile("og:" + _pattern(key))) for key, kind in found]
 
 
@@ -40,6 +43,7 @@ def _pattern(key: str) -> str:
 
 async def use_everything(store: Store) -> None:
     """Whatever leaves a key behind."""
+    await store.recognise()
     for name, variant in ((LOCATION, None), (LOCATION, "acme"), (TOKEN, None), (CDR, None)):
         await store.say(name, b"{}", b"{}", "2.2.1", "core", None, ["acme"], variant)
     await store.spread(LOCATION)
@@ -48,22 +52,29 @@ async def use_everything(store: Store) -> None:
     await store.settle("acme", due, Sent(wire=b"{}", version="2.1.1", sequence=1), again_ms=1)
     await store.owe("volt", LOCATION, 1)
     await store.hold("volt", (await store.due("volt", 1, 1))[0], "withheld", "")
-    (pending,) = await store.cdr_list("acme")
+    await store.owe("acme", TARIFF, 1)
+    (failed,) = [due async for due in store.owed_entries("acme") if due.name == TARIFF]
+    await store.postpone("acme", failed, 5)
     await store.cdr_owe("volt", CDR, 1)
-    await store.cdr_move("volt", CDR, [pending.state], pending.state.DELIVERED)
+    await store.cdr_move("volt", CDR, [CdrState.PENDING], CdrState.DELIVERED)
+    await store.lease("acme", "me", 60_000)
     await store.see("acme", LOCATION, 1, by_owner=True)
-    await store.index_token(TOKEN, "NL-EXA-C1")
+    for token in (TOKEN, Name(Module.TOKENS, EXA, "T1", "OTHER")):
+        await store.index_token(token, "NL-EXA-C1")
     await store.index_session(SESSION, "NL-EXA-C1")
     await store.index_location(LOCATION, ["T1"])
     await store.register("acme", 0, b"", {"digest": b""}, ())
     await store.cred_key()
-    await store.remember("cb1", b"", None)
+    await store.remember("cb1", b"", 60)
+    await store.remember("cdr1", b"", None)
     await store.claim("command-1", b"", 60)
     await store.set_deadline("command-1", 1)
     await store.reservation_number("acme", EXA, "R1")
     await store.subscribe(SESSION, "acme", ttl=60)
     await store.client_put("acme", "NL-EXA:CPO", b"")
     await store.set_fact("acme", "paused", b"")
+    await store.pull_keep("acme:tokens:NL-EXA", b"")
+    await store.pull_listed("acme:tokens:NL-EXA", "1", [TOKEN])
 
 
 async def test_every_key_is_on_the_page_and_every_row_is_used(store: Store) -> None:

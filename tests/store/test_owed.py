@@ -1,8 +1,11 @@
-"""What is owed: tickets, the confirmed state, held entries, the CDR ledger, and the way from note to due."""
+"""What is owed: tickets, the confirmed state, held and failed entries, and the way from note to due."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from attrs import evolve
 
 from gateway.model.modules import Module
 from gateway.model.names import Backlog, CdrState, Due, Held, Name, Sent
@@ -82,12 +85,48 @@ async def test_settling_twice_settles(store: Store) -> None:
     assert await store.settle("acme", due, None)
 
 
-async def test_what_is_taken_is_known_to_nobody_until_confirmed(store: Store) -> None:
-    """Taking deletes: after an attempt in doubt the next one finds nothing and sends the whole object."""
+async def test_what_is_taken_is_doubtful_until_confirmed(store: Store) -> None:
+    """Taking leaves a doubt: after an attempt that was killed it is known what to withdraw, not what to build on."""
     await store.owe("acme", LOCATION, 1)
     await store.settle("acme", await sole_due(store), SENT)
     assert await store.take("acme", LOCATION) == SENT
+    assert await store.take("acme", LOCATION) == evolve(SENT, version="")
+    assert await store.take("acme", LOCATION) == evolve(SENT, version="")
+
+
+async def test_what_a_receiver_has_lost_is_forgotten(store: Store) -> None:
+    """After a confirmed withdrawal nothing is known of the object any more; another's is."""
+    await store.settle("acme", Due(OTHER, 0, 0), SENT)
+    await store.settle("acme", Due(LOCATION, 0, 0), SENT)
+    await store.take("acme", LOCATION)
+    await store.settle("acme", Due(LOCATION, 0, 0), None)
     assert await store.take("acme", LOCATION) is None
+    assert await store.take("acme", OTHER) == SENT
+
+
+async def test_an_entry_that_is_dismissed_changes_nothing_of_what_is_known(store: Store) -> None:
+    """Where nothing can be sent, the entry goes, and the receiver still has what it had."""
+    await store.settle("acme", Due(LOCATION, 0, 0), SENT)
+    await store.owe("acme", LOCATION, 1)
+    assert await store.dismiss("acme", await sole_due(store))
+    assert await store.due("acme", 1000, 10) == []
+    assert await store.take("acme", LOCATION) == SENT
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["tried-again", "held"])
+async def test_what_may_have_arrived_is_known_after_a_failure(store: Store, held: bool) -> None:
+    """An attempt that failed leaves the receiver perhaps with what was sent; without word, with what it had perhaps."""
+    newer = evolve(SENT, wire=b'{"id":"LOC1","name":"new"}')
+    await store.settle("acme", Due(LOCATION, 0, 0), SENT)
+    for perhaps, known in ((None, SENT), (newer, newer)):
+        await store.owe("acme", LOCATION, 1)
+        due = await sole_due(store)
+        await store.take("acme", LOCATION)
+        if held:
+            await store.hold("acme", due, "refused", "2000", perhaps=perhaps)
+        else:
+            await store.postpone("acme", due, 900, perhaps=perhaps)
+        assert await store.take("acme", LOCATION) == evolve(known, version="")
 
 
 async def test_an_object_may_fall_due_again_by_itself(store: Store) -> None:
@@ -124,6 +163,67 @@ async def test_a_held_entry_is_listed_with_its_reason_until_a_new_one_comes(stor
     assert (await sole_due(store)).at == 3
 
 
+async def test_what_failed_is_due_at_once_when_the_partner_calls(store: Store) -> None:
+    """Urging ends the waits that failures made, of objects and CDRs; what waits for its own time goes on waiting."""
+    now = store.now()
+    await store.owe("acme", LOCATION, 1)
+    await store.settle("acme", await sole_due(store), SENT, again_ms=now + 10**8)
+    for number in range(700):
+        await store.owe("acme", Name(Module.TARIFFS, EXA, f"T{number}"), 1)
+    await store.cdr_owe("acme", CDR, 1)
+    for due in await store.due("acme", now, 1000):
+        await store.postpone("acme", due, now + 300_000)
+    await store.cdr_move("acme", CDR, [CdrState.PENDING], CdrState.PENDING, at_ms=now + 300_000)
+    assert await store.due("acme", now, 10) == []
+    assert await store.urge("acme") == 701
+    urged = store.now()
+    assert len(await store.due("acme", urged, 1000)) == 700
+    (entry,) = await store.cdr_next("acme", urged, 10)
+    assert (entry.name, entry.at is not None and now <= entry.at <= urged) == (CDR, True)
+    assert await store.urge("acme") == 0
+    assert [due.name for due in await store.due("acme", now + 10**9, 1000) if due.at > urged] == [LOCATION]
+
+
+async def test_what_was_tried_again_meanwhile_isnt_urged(store: Store) -> None:
+    """An entry that was settled, set aside, or has a new reason since its failure is left alone."""
+    later = store.now() + 10**8
+    names = [Name(Module.TARIFFS, EXA, id) for id in ("A", "B", "C")]
+    for name in names:
+        await store.owe("acme", name, 1)
+    settled, held, anew = await store.due("acme", 1, 10)
+    for due in (settled, held, anew):
+        await store.postpone("acme", due, later)
+    await store.settle("acme", settled, SENT, later)
+    await store.hold("acme", held, "refused", "2000")
+    await store.owe("acme", anew.name, later)
+    assert await store.urge("acme") == 0
+    assert [due.name for due in await store.due("acme", later, 10)] == [names[0], names[2]]
+
+
+async def test_entries_are_found_by_name(store: Store) -> None:
+    """What is due, and what is held, can be asked for by name: due now or later, held with its reason."""
+    ticket = await store.owe("acme", LOCATION, 5)
+    assert await store.owed_entry("acme", LOCATION) == Due(LOCATION, ticket, 5)
+    assert await store.owed_entry("acme", OTHER) is None
+    assert await store.held_entry("acme", LOCATION) is None
+    await store.hold("acme", Due(LOCATION, ticket, 5), "withheld", "why")
+    assert await store.owed_entry("acme", LOCATION) is None
+    held = await store.held_entry("acme", LOCATION)
+    assert held is not None
+    assert (held.name, held.reason, held.detail) == (LOCATION, "withheld", "why")
+
+
+async def test_all_that_is_owed_can_be_read(store: Store) -> None:
+    """However much is owed, due or not, it comes in pages; a few come in the order of their time."""
+    await store.owe("acme", LOCATION, 10**15)
+    await store.owe("acme", OTHER, 400)
+    assert [(due.name, due.at) async for due in store.owed_entries("acme")] == [(OTHER, 400), (LOCATION, 10**15)]
+    names = {Name(Module.TARIFFS, EXA, str(i)) for i in range(1203)}
+    await store.owe_all("acme", names)
+    assert {due.name async for due in store.owed_entries("acme")} == {LOCATION, OTHER, *names}
+    assert [due async for due in store.owed_entries("nobody")] == []
+
+
 async def test_backlog_and_owing_tell_who_waits_for_what(store: Store) -> None:
     """Links that are owed something are listed, and counted in numbers; held objects don't make a link wait."""
     await store.owe("acme", LOCATION, 40)
@@ -133,65 +233,6 @@ async def test_backlog_and_owing_tell_who_waits_for_what(store: Store) -> None:
     assert await store.owing() == ["acme"]
     assert await store.backlog("acme") == Backlog(due=1, held=0, cdrs=1, oldest=30)
     assert await store.backlog("volt") == Backlog(due=0, held=1, cdrs=0, oldest=None)
-
-
-# CDRs -----------------------------------------------------------------------------------------------------------------
-
-
-async def test_a_cdr_is_owed_once_for_good(store: Store) -> None:
-    """An entry that exists is never made again: not while it is pending, and not after it was delivered."""
-    assert await store.cdr_owe("acme", CDR, 5)
-    assert not await store.cdr_owe("acme", CDR, 6)
-    await store.cdr_move("acme", CDR, [CdrState.PENDING], CdrState.DELIVERED)
-    assert not await store.cdr_owe("acme", Name(Module.CDRS, EXA, "cdr1"), 7)
-    assert await store.cdr_next("acme", 100, 10) == []
-    assert await store.cdr_owe("volt", CDR, 8)
-
-
-async def test_pending_cdrs_come_in_their_order(store: Store) -> None:
-    """The CDR that waits longest comes first; those put off until later don't come."""
-    for id, at in (("c", 30), ("a", 10), ("b", 20)):
-        await store.cdr_owe("acme", Name(Module.CDRS, EXA, id), at)
-    await store.cdr_move("acme", Name(Module.CDRS, EXA, "a"), [CdrState.PENDING], CdrState.PENDING, at_ms=500)
-    assert [entry.name.id for entry in await store.cdr_next("acme", 100, 10)] == ["B", "C"]
-    assert [entry.name.id for entry in await store.cdr_next("acme", 100, 1)] == ["B"]
-
-
-async def test_a_cdr_moves_only_from_where_it_is_believed_to_be(store: Store) -> None:
-    """Of two workers that take a CDR one gets it; a state that isn't there moves nothing."""
-    await store.cdr_owe("acme", CDR, 1)
-    assert await store.cdr_move("acme", CDR, [CdrState.PENDING], CdrState.IN_FLIGHT, digest="d1")
-    assert not await store.cdr_move("acme", CDR, [CdrState.PENDING], CdrState.IN_FLIGHT, digest="d2")
-    assert not await store.cdr_move("volt", CDR, [CdrState.PENDING], CdrState.IN_FLIGHT)
-    (entry,) = await store.cdr_list("acme")
-    assert (entry.state, entry.attempts, entry.digest) == (CdrState.IN_FLIGHT, 1, "d1")
-    assert await store.cdr_next("acme", 10**15, 10) == []
-
-
-@pytest.mark.parametrize("state", [CdrState.IN_DOUBT, CdrState.HELD, CdrState.REFUSED])
-async def test_a_cdr_that_went_wrong_stays_visible_and_can_be_sent_again(store: Store, state: CdrState) -> None:
-    """Whatever isn't delivered is listed with its reason, isn't tried by itself, and may be made pending again."""
-    await store.cdr_owe("acme", CDR, 1)
-    await store.cdr_move("acme", CDR, [CdrState.PENDING], CdrState.IN_FLIGHT)
-    await store.cdr_move("acme", CDR, [CdrState.IN_FLIGHT], state, reason="2001: no such token")
-    (entry,) = await store.cdr_list("acme")
-    assert (entry.state, entry.reason) == (state, "2001: no such token")
-    assert await store.cdr_next("acme", 10**15, 10) == []
-    assert (await store.backlog("acme")).cdrs == 1
-
-    assert await store.cdr_move("acme", CDR, list(CdrState), CdrState.PENDING, at_ms=50)
-    (entry,) = await store.cdr_next("acme", 50, 10)
-    assert (entry.reason, entry.attempts) == ("", 1)
-
-
-async def test_a_delivered_cdr_keeps_where_the_receiver_put_it(store: Store) -> None:
-    """Delivered CDRs leave the open list and are listed with the URL that the receiver gave them."""
-    await store.cdr_owe("acme", CDR, 1)
-    await store.cdr_move("acme", CDR, [CdrState.PENDING], CdrState.DELIVERED, location="https://acme.example/cdrs/9")
-    assert await store.cdr_list("acme") == []
-    (entry,) = await store.cdr_list("acme", delivered=True)
-    assert (entry.state, entry.location) == (CdrState.DELIVERED, "https://acme.example/cdrs/9")
-    assert await store.owing() == []
 
 
 # From said to owed ----------------------------------------------------------------------------------------------------
@@ -214,6 +255,17 @@ async def test_a_note_that_a_crash_left_behind_is_found(store: Store) -> None:
     assert await store.orphans(older_than_ms=60_000) == 0
     assert await store.orphans() == 1
     assert await store.owing() == ["acme"]
+
+
+async def test_notes_are_found_however_many_there_are(store: Store) -> None:
+    """A crash after a pull may leave thousands of them."""
+    names = [Name(Module.TARIFFS, EXA, str(number)) for number in range(1105)]
+    for some in range(0, len(names), 50):
+        part = names[some : some + 50]
+        await asyncio.gather(*(store.say(name, b"1", b"1", "2.2.1", "core", None, ["acme"]) for name in part))
+    assert await store.orphans() == len(names)
+    assert {due.name async for due in store.owed_entries("acme")} == {*names}
+    assert await store.orphans() == 0
 
 
 async def test_links_of_notes_that_werent_spread_yet_add_up(store: Store) -> None:
@@ -242,4 +294,4 @@ async def test_a_cdr_is_spread_into_the_ledger_of_its_link(store: Store) -> None
     await store.cdr_move("acme", CDR, [CdrState.PENDING], CdrState.DELIVERED)
     await store.say(CDR, b"1", b"1", "2.2.1", "core", None, ["acme"])
     await store.spread(CDR)
-    assert await store.cdr_list("acme") == []
+    assert [entry async for entry in store.cdr_entries("acme", done=False)] == []
