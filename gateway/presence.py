@@ -81,8 +81,8 @@ class Owing(Protocol):
     async def owed(self, name: Name) -> None:
         """Something was said and is noted as owed."""
 
-    def wake(self, link: str) -> None:
-        """Look at what this link is owed, now."""
+    def urge(self, link: str) -> None:
+        """They are back: what waits is tried at once."""
 
 
 class Known(Protocol):
@@ -327,7 +327,7 @@ class Presence:
             )  # fmt: skip
             await self._store.announce("clients", link)
             if not noticed:
-                self._ledger.wake(link)
+                self._ledger.urge(link)
 
     async def _learn(self) -> None:
         """What hubs have said becomes part of the directory."""

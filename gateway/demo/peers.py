@@ -16,7 +16,7 @@ handshake. A hub is one with parties ``behind`` it: it owns their objects, and s
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -232,13 +232,15 @@ class Peer(Verbs):
         applied: bool = False,
         drop: bool = False,
         body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """Make the next ``times`` requests to ``module`` (``versions`` and ``details`` too) go wrong.
 
         They are answered with ``http`` and ``status``; with ``body`` instead of an envelope, if given; with a cut
         connection, if ``drop``. ``applied``: the request is dealt with all the same, only its answer is wrong.
+        ``headers``: of the answer, besides.
         """
-        answer = Answer(status, http=http, message="as asked for")
+        answer = Answer(status, http=http, message="as asked for", headers=headers or {})
         self._desk.faults.append(Fault(module, method, answer, times, applied, drop, body))
 
     def slow(self, module: str, method: str | None = None, *, seconds: float, times: int = 1) -> None:
@@ -246,6 +248,10 @@ class Peer(Verbs):
         self._desk.faults.append(Fault(module, method, None, times, delay=seconds))
 
     # How it answers
+
+    def take_revisions(self) -> None:
+        """Take a CDR that comes again with other content for a revision of the first, as no specification has it."""
+        self._modules.revisions = True
 
     def decide(
         self,

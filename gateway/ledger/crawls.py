@@ -8,11 +8,15 @@ So when a reader has gone through an unfiltered list from its beginning to its l
 was owed things, and could list them, when the crawl began. The courier finds what lies before the mark delivered
 already, and sends nothing. What has changed since the crawl began lies behind it and goes out, whether or not the
 reader happened to see it; what the reader couldn't list at that time goes out, too.
+
+A CDR that is in doubt and was left to its receiver's pull (``cdrs.in_doubt: pull``) has arrived when such a crawl of
+the CDRs has gone past it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
@@ -20,12 +24,18 @@ import msgspec
 from attrs import field, frozen
 
 from gateway.model.modules import Module
-from gateway.model.names import Due, Mark
+from gateway.model.names import CdrEntry, CdrState, Due, Mark
 from gateway.model.party import Party
 from gateway.ports import News, Owed, Seen
 
 _COUNTS: Final = timedelta(minutes=15)
 """How long a crawl counts. Which tariff a connector shows may hang on the time: later nobody knows what it has seen."""
+
+
+PULL: Final = "their pull"
+"""Who decides about a CDR in doubt that its receiver is to read in our list."""
+
+_LEFT: Final = "left_to_pull"
 
 
 class _Store(Owed, Seen, News, Protocol):
@@ -64,6 +74,31 @@ class Crawls:
         """
         crawl = _Crawl(began.ticket, began.rank, began.at, _ms(self.clock()))
         await self.store.set_fact(link, _fact(module, owner), _encode(crawl))
+        if module is Module.CDRS and _LEFT in await self.store.facts(link):
+            await self._read_past(link, began)
+
+    async def left_to_pull(self, link: str) -> None:
+        """There are CDRs in doubt that this link is to read for itself."""
+        await self.store.set_fact(link, _LEFT, b"1")
+
+    async def _read_past(self, link: str, began: Mark) -> None:
+        """CDRs in doubt that were in the list that the link has read."""
+        left = False
+        async with aclosing(self.store.cdr_entries(link, done=False)) as entries:
+            async for entry in entries:
+                if entry.state is CdrState.IN_DOUBT and entry.who == PULL:
+                    left |= not await self._has_read(link, entry, began)
+        if not left:
+            await self.store.set_fact(link, _LEFT, None)
+
+    async def _has_read(self, link: str, entry: CdrEntry, began: Mark) -> bool:
+        rank = await self.store.rank(link, entry.name)
+        if rank is None or rank > began.rank:
+            return False
+        why = "they have read it in our list"
+        return await self.store.cdr_move(
+            link, entry.name, {CdrState.IN_DOUBT}, CdrState.DELIVERED, reason=why, who=PULL
+        )
 
     async def cover(self, link: str, due: Due, *, known: bool) -> bool:
         """Whether the link has read for itself what it is owed.

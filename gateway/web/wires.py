@@ -16,7 +16,7 @@ from typing import Final
 
 from attrs import define, evolve
 
-from gateway.model.errors import GatewayError, NotConnected
+from gateway.model.errors import GatewayError, NotAdmitted
 from gateway.model.message import Headers, HttpAnswer, HttpRequest
 from gateway.ports import Incoming, Way
 from gateway.registered import Links
@@ -118,18 +118,18 @@ class Wires:
             await pools.aclose()
 
     def _check_known(self, link: str, http: int) -> None:
-        """They have answered. Raises NotConnected if they don't know us."""
+        """They have answered. Raises NotAdmitted if they don't know us."""
         self.heard(link)
         self.answered(link, http)
         if http == 401:
-            raise NotConnected(f"{link} doesn't accept our token (HTTP 401)")
+            raise NotAdmitted(f"{link} doesn't accept our token (HTTP 401)")
 
     def _authorized(self, link: str, request: HttpRequest) -> HttpRequest:
         if link not in self._pools:
-            raise NotConnected(f"{link} is no longer configured")
+            raise NotAdmitted(f"{link} is no longer configured")
         token, encoding = self._links.token_out(link)
         if not token:
-            raise NotConnected(f"{link} is not registered")
+            raise NotAdmitted(f"{link} is not registered")
         return evolve(request, headers=Headers({**request.headers, "Authorization": authorization(token, encoding)}))
 
     def _retire(self, pools: _Pools) -> None:

@@ -33,7 +33,7 @@ def a_cdr(name: str) -> Json:
 async def cdr_in(stage: World, name: str, state: CdrState) -> CdrEntry:
     """The only CDR that this eMSP was ever owed, which is in this state after the attempt that is under way."""
     await settled(stage)
-    (entry,) = await stage.gateway.store.cdr_list(name, delivered=state is CdrState.DELIVERED)
+    (entry,) = [entry async for entry in stage.gateway.store.cdr_entries(name, done=state.done)]
     assert entry.state is state
     return entry
 
@@ -231,9 +231,9 @@ async def test_a_cdr_that_is_refused_is_parked_with_the_reason_trap_23(
 ) -> None:
     """The eMSP said no: the CDR isn't posted again by itself, and people can read why."""
     stage = await world(ACME, VOLT, backend=operator(NEW))
-    stage[name].fail("cdrs", "POST", status=2001)
+    stage[name].fail("cdrs", "POST", status=2000)
     assert (await stage.backend.push_cdr(a_cdr(name), to=PARTIES[name])).http == 201
-    assert (await cdr_in(stage, name, CdrState.REFUSED)).reason == "2001: as asked for"
+    assert (await cdr_in(stage, name, CdrState.REFUSED)).reason == "2000: as asked for"
 
 
 @BOTH_EMSPS
