@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -11,6 +12,7 @@ import click
 from attrs import frozen
 
 from gateway.ports import Adapter
+from gateway.settings.values import SCALARS
 
 BAD_CONFIGURATION: Final = 78
 """Exit code for configuration that can't be used (sysexits' EX_CONFIG)."""
@@ -60,6 +62,33 @@ def data_folder(given: Path | None) -> Path:
         return Path(state.split(":")[0])
     home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     return Path(home).expanduser() / "ocpi-gateway"
+
+
+def moment_of(text: str, option: str, *, ago: bool = False) -> datetime:
+    """A time that is given as one, or as a duration from now.
+
+    Args:
+        option: which says so, for whoever reads the error.
+        ago: a duration leads into the past.
+
+    Raises:
+        click.UsageError: it is neither, or beyond the calendar.
+    """
+    try:
+        distance: timedelta | None = SCALARS[timedelta].read(text)
+    except ValueError:
+        distance = None
+    try:
+        if distance is not None:
+            return datetime.now(UTC) + (-distance if ago else distance)
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise click.UsageError(f"{option}: {text!r} has no time zone: write {text}Z for UTC")
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise click.UsageError(f"{option}: that is further than the calendar goes") from None
+    except ValueError:
+        raise click.UsageError(f"{option}: {text!r} is neither a duration such as 2h nor a time") from None
 
 
 def refuse(text: str) -> NoReturn:

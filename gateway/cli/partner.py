@@ -15,18 +15,15 @@ from typing import Any, Final
 import click
 from attrs import frozen
 
-from gateway import telemetry
-from gateway.cli.options import Tools, config_option, data_folder, data_option, refuse
-from gateway.cli.state import opened
-from gateway.model.errors import NotDurable
+from gateway.cli.options import Tools, config_option, data_folder, data_option, moment_of
+from gateway.cli.state import done_with, loaded
+from gateway.cli.wished import wished
 from gateway.registered import Direction, Links, Pause
-from gateway.settings import LinkSettings, Mistakes, Settings, find_config, load
+from gateway.settings import LinkSettings, Settings
 from gateway.settings.grammar import did_you_mean
-from gateway.settings.values import SCALARS
-from gateway.store.embedded import InUse, NoServer
 from gateway.store.redis import Store
 from gateway.web.json import dumps
-from gateway.web.wishes import TAKEN_S, Deed, Outcome, wish
+from gateway.web.wishes import Deed, Outcome
 
 _UNLESS_SAID: Final = timedelta(hours=24)
 """How long a pause lasts without `--until`: long enough for a maintenance, and nobody forgets it for good."""
@@ -61,12 +58,7 @@ def partner() -> None:
 
 
 def _called(tools: Tools, folder: Path | None, data: Path | None) -> _Call:
-    telemetry.configure(level="critical")  # what they find they say themselves
-    try:
-        settings = load(find_config(folder), tools.versions)
-    except Mistakes as found:
-        refuse(str(found))
-    return _Call(tools=tools, settings=settings, data=data_folder(data))
+    return _Call(tools=tools, settings=loaded(tools, folder), data=data_folder(data))
 
 
 # Looking --------------------------------------------------------------------------------------------------------------
@@ -212,7 +204,7 @@ def _handshake(deed: Deed, does: str, example: str) -> None:
         link = call.link(id_)
         if dry_run:
             _told(_run(call, lambda links, _: _would(deed, link, links)), as_json)
-        _told(asyncio.run(_done(call, link.id, deed)), as_json)
+        _told(asyncio.run(wished(call.tools, call.settings, call.data, link.id, deed)), as_json)
 
 
 _handshake(
@@ -243,35 +235,6 @@ _handshake(
 async def _would(deed: Deed, link: LinkSettings, links: Links) -> Outcome:
     where = links.versions_url(link.id)
     return Outcome(True, f"would {deed} {link.id} ({_word(link, links)}){', at ' if where else ''}{where}")
-
-
-async def _done(call: _Call, link: str, deed: Deed) -> Outcome:
-    async with opened(call.settings, call.data) as store:
-        try:
-            outcome = await wish(store, link, deed)
-        except NotDurable as error:
-            return Outcome(False, error.message, "see that Redis runs")
-    if outcome is not None:
-        return outcome
-    try:
-        async with call.tools.serve(call.settings, call.data, by_itself=False) as gateway:
-            await gateway.up()
-            performed: Outcome = await gateway.wishes.perform(link, deed)
-            return performed
-    except InUse:
-        return Outcome(
-            False,
-            f"a gateway runs on this data folder, and hasn't taken it within {TAKEN_S:.0f} s",
-            "look at its log and its /ready, and try again",
-        )
-    except NoServer as error:
-        return Outcome(False, "there is no Redis to work on any more", str(error))
-    except OSError as error:
-        return Outcome(
-            False,
-            f"no gateway took it, and this process can't listen for the call-backs: {error}",
-            "stop whoever has that port, or start the gateway and try again",
-        )
 
 
 # Pauses ---------------------------------------------------------------------------------------------------------------
@@ -334,25 +297,9 @@ async def _resumed(links: Links, link: str, directions: Sequence[Direction]) -> 
 
 def _until(text: str | None) -> datetime:
     """A time that is given as one, or as a duration from now."""
-    try:
-        ends = datetime.now(UTC) + _UNLESS_SAID if text is None else _time(text).astimezone(UTC)
-    except OverflowError:
-        raise click.UsageError("--until: that is further than the calendar goes") from None
+    ends = datetime.now(UTC) + _UNLESS_SAID if text is None else moment_of(text, "--until")
     if ends <= datetime.now(UTC):
         raise click.UsageError("--until: that is over already")
-    return ends
-
-
-def _time(text: str) -> datetime:
-    try:
-        ends: datetime = datetime.now(UTC) + SCALARS[timedelta].read(text)
-    except ValueError:
-        try:
-            ends = datetime.fromisoformat(text)
-        except ValueError:
-            raise click.UsageError(f"--until: {text!r} is neither a duration such as 2h nor a time") from None
-    if ends.tzinfo is None:
-        raise click.UsageError(f"--until: {text!r} has no time zone: write {text}Z for UTC")
     return ends
 
 
@@ -362,17 +309,12 @@ def _time(text: str) -> datetime:
 def _run(call: _Call, what: Callable[[Links, Store], Awaitable[Any]]) -> Any:
     """Do something with the registrations as they stand in Redis."""
 
-    async def done() -> Any:
-        async with opened(call.settings, call.data) as store:
-            links = Links(call.settings, store, call.tools.adapters)
-            await links.load()
-            return await what(links, store)
+    async def done(store: Store) -> Any:
+        links = Links(call.settings, store, call.tools.adapters)
+        await links.load()
+        return await what(links, store)
 
-    try:
-        return asyncio.run(done())
-    except NotDurable as error:
-        click.echo(f"{error.message}: see that Redis runs", err=True)
-        raise SystemExit(1) from None
+    return done_with(call.settings, call.data, done)
 
 
 def _told(outcome: Outcome, as_json: bool) -> None:

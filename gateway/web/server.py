@@ -1,4 +1,4 @@
-"""The two listeners: OCPI for partners and backends, and the admin one for health and metrics.
+"""The listener for partners and backends: OCPI.
 
 One handler serves everything under ``/ocpi``, and whatever old path is an alias of something there: it admits the
 caller, splits the path into segments (each decoded on its own, so that nothing in an id can climb), reads the body
@@ -16,13 +16,11 @@ from urllib.parse import unquote_to_bytes
 
 import structlog
 from aiohttp import HttpVersion11, web, web_response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway.model.errors import (
     BadJson,
     GatewayError,
     NotAllowed,
-    NotDurable,
     NotFound,
     ReceiverError,
     SenderError,
@@ -35,7 +33,6 @@ from gateway.model.modules import Verb
 from gateway.pipeline import Pipeline, answer_of
 from gateway.ports import Adapter
 from gateway.registered import Links
-from gateway.telemetry import STORE_UP
 from gateway.web.answers import refuse, respond, respond_list
 from gateway.web.coding import inflated
 from gateway.web.identity import Caller, Doorkeeper, Scope
@@ -313,53 +310,3 @@ def _single_query(request: web.Request) -> dict[str, str]:
         if query.setdefault(name, value) != value:
             raise BadJson(f"the query parameter {name[:40]} is repeated")
     return query
-
-
-class Health:
-    """What ``/ready`` knows: configuration is loaded, Redis was seen once, and the process isn't about to leave."""
-
-    def __init__(self, ping: Callable[[], Awaitable[None]]) -> None:
-        self._ping = ping
-        self.seen = False
-        self.leaving = False
-
-    @property
-    def ready(self) -> bool:
-        return self.seen and not self.leaving
-
-    async def look(self) -> bool:
-        """Whether Redis answers now."""
-        try:
-            await self._ping()
-        except NotDurable:
-            STORE_UP.set(0)
-            return False
-        self.seen = True
-        STORE_UP.set(1)
-        return True
-
-
-def admin_app(health: Health) -> web.Application:
-    """Health and metrics.
-
-    ``/ready`` is 503 until Redis was seen once, and 200 from then on: taking every replica out because Redis is away
-    would stop authorizations too.
-    """
-
-    async def live(_: web.Request) -> web.Response:
-        return web.json_response({"status": "live"})
-
-    async def ready(_: web.Request) -> web.Response:
-        now = await health.look()
-        status = "stopping" if health.leaving else "ready" if health.seen else "starting"
-        body = {"status": status, "redis": "up" if now else "away"}
-        return web.json_response(body, status=200 if health.ready else 503)
-
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    app = web.Application()
-    app.router.add_get("/live", live)
-    app.router.add_get("/ready", ready)
-    app.router.add_get("/metrics", metrics)
-    return app
