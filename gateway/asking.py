@@ -5,7 +5,11 @@ nobody announced is asked of the links that the configuration names, one after t
 embeds the token in one version and not in the other, and the connectors that were asked about in the other.
 
 A token that was announced may be decided here (``gateway.authorize``): before anybody is asked, or when no answer came.
-Goes on without the store: only what would have been known of the token is missing then.
+What is known of it before that is its ``gateway.case``. Goes on without the store: only what would have been known of
+the token is missing then, and what memory has of it isn't.
+
+What was decided and why is on the one line of the message (``allowed``, ``decision``, ``offline``) and in
+``ocpi_gateway_authorizations``.
 
 Spec: 2.2.1 ``mod_tokens`` 12.2.1.2, 2.1.1 ``mod_tokens`` 2.2.2.
 """
@@ -16,37 +20,39 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
 from attrs import evolve, frozen
 
-from gateway.authorize import Cached, Decision, at_once, unanswered
+from gateway.announced import LOOK_S
+from gateway.authorize import Decision, Ground
+from gateway.case import Case, Cases, owner_of
 from gateway.directory import Directory, Link
 from gateway.exchange import Exchange, crossing, decided, hop
 from gateway.lookup import Lookup
 from gateway.model.document import Document
-from gateway.model.errors import NotConnected, NotDurable, ReceiverError, ReceiverTimeout, UnknownToken
-from gateway.model.facts import ABSENT, Asked, Loss
+from gateway.model.errors import InvalidObject, NotConnected, NotDurable, ReceiverError, ReceiverTimeout, UnknownToken
+from gateway.model.facts import ABSENT, Asked, Loss, Translated
 from gateway.model.message import Answer, Message
 from gateway.model.modules import Kind, Module
-from gateway.model.names import Moved, Name, Said
+from gateway.model.names import Moved, Name, fold
 from gateway.model.party import Party
 from gateway.model.tokens import AllowedType
+from gateway.model.values import moment
 from gateway.ports import Codec, Objects, Way
-from gateway.references import References
-from gateway.routing import About, Ask, Forward, Open, Plan, Refuse, Target, route
+from gateway.references import References, is_minted, minted
+from gateway.routing import Ask, Forward, Open, Plan, Target
 from gateway.telemetry import DECISIONS, declare
 
-log = structlog.get_logger()
-
-_LOOK_S: Final = 0.5
-"""Seconds that an authorization waits for the store to say what is known of the token: its budget is the eMSP's."""
+_LEAST_S: Final = 0.05
+"""Seconds that an eMSP has at least, however long it took to find out who it is."""
 
 _LONG_AGO: Final = "1970-01-01T00:00:00Z"
 
 _NO_ANSWER: Final = (NotConnected, ReceiverTimeout, ReceiverError)
+
+_REFERENCE: Final = "authorization_reference"
 
 
 @frozen(kw_only=True)
@@ -54,20 +60,31 @@ class _Question:
     """One question on its way.
 
     Attributes:
+        case: what is known of its token.
         source: the link that asks, and reads the answer.
-        references: where, in the canonical form; None where it names no place.
         token: as its eMSP announced it, else what is known of it: uid and type.
-        cached: what may be said of it without its eMSP; None for a token that nobody announced.
         losses: what bringing the place into the canonical form lost.
+        began: when it came, of ``time.monotonic``.
     """
 
-    message: Message
+    case: Case
     source: Link
     directory: Directory
-    references: Any
     token: Mapping[str, Any]
-    cached: Cached | None
-    losses: tuple[Loss, ...] = ()
+    losses: tuple[Loss, ...]
+    began: float
+
+    @property
+    def message(self) -> Message:
+        return self.case.message
+
+    @property
+    def references(self) -> Any:
+        return self.case.references
+
+    def left(self, budget: float) -> float:
+        """What is left of a budget in seconds, all that has happened since the question came being part of it."""
+        return max(_LEAST_S, self.began + budget - time.monotonic())
 
 
 @frozen(kw_only=True)
@@ -79,6 +96,7 @@ class Authorizations:
     codec: Codec
     objects: Objects
     lately: References
+    cases: Cases
 
     async def ask(self, message: Message, source: Link, directory: Directory) -> Answer:
         """The answer, in the asker's wire form.
@@ -88,39 +106,28 @@ class Authorizations:
             NotDurable: open routing, and the store is away: who announced the token can't be told.
             NotConnected, ReceiverTimeout, ReceiverError: nobody could be asked, and nothing is known of the token.
         """
-        known = await self._known(message)
-        announced = known.source if known is not None and known.source in directory else None
-        token = self.codec.loads(known.canonical) if known is not None else None
-        about = About(party=_party(token or {}), token=message.ref.id, at=datetime.now(UTC))
-        plan = route(message, source, directory, announced, about)
-        if isinstance(plan, Refuse) and not isinstance(plan.error, NotConnected):
-            raise plan.error
-        question = await self._question(message, source, directory, known, token, plan)
-        link = _asked_link(plan, directory, announced)
-        if link is not None and (decision := at_once(question.cached, link.stance)) is not None:
-            return await self._say(question, decision)
         try:
-            answer = await self._put(question, decided(plan))
-        except _NO_ANSWER as error:
-            return await self._without(question, link, error)
-        _told(source, answer, by="emsp")
+            question = await self._question(message, source, directory, time.monotonic())
+            if (decision := question.case.at_once()) is not None:
+                return await self._say(question, decision)
+            try:
+                answer = await self._put(question, decided(question.case.plan))
+            except _NO_ANSWER as error:
+                return await self._without(question, error)
+        except UnknownToken:
+            _told(source, "unknown", "nobody", Decision(None, Ground.UNKNOWN, "unknown token"))
+            raise
+        _told_by_emsp(source, answer)
         return answer
 
-    async def _without(self, question: _Question, link: Link | None, error: Exception) -> Answer:
-        if link is None:
-            raise error
-        decision = unanswered(question.cached, link.stance)
+    async def _without(self, question: _Question, error: Exception) -> Answer:
+        decision = question.case.unanswered()
         if decision.allowed is None:
-            DECISIONS.labels(question.source.id, "none", "nobody").inc()
+            _told(question.source, "none", "nobody", decision)
             raise error
         return await self._say(question, decision)
 
-    async def _question(
-        self, message: Message, source: Link, directory: Directory, known: Said | None, token: Any, plan: Plan
-    ) -> _Question:
-        party = plan.target.party if isinstance(plan, Forward) else None
-        if token is not None and party is not None and _party(token) != party:
-            token = None  # another eMSP's card with the same uid
+    async def _question(self, message: Message, source: Link, directory: Directory, began: float) -> _Question:
         references: Any = None
         losses: tuple[Loss, ...] = ()
         if message.body is not None:
@@ -130,19 +137,12 @@ class Authorizations:
                 without_store=True,
             )  # fmt: skip
             references, losses = up.data, up.losses
-        cached = await self._cached(known, token) if known is not None and token is not None else None
-        declare((token or {}).get("contract_id"))
+        case = await self.cases.of(message, references, source, directory)
+        declare((case.token or {}).get("contract_id"))
         return _Question(
-            message=message, source=source, directory=directory, references=references, losses=losses, cached=cached,
-            token=token or {"uid": message.ref.id, "type": message.ref.type},
+            case=case, source=source, directory=directory, losses=losses, began=began,
+            token=case.token or {"uid": message.ref.id, "type": message.ref.type},
         )  # fmt: skip
-
-    async def _cached(self, known: Said, token: Mapping[str, Any]) -> Cached | None:
-        try:
-            age = await self.lookup.tokens_age(known.source)
-        except NotDurable:
-            return None
-        return Cached(whitelist=str(token.get("whitelist")), valid=token.get("valid") is True, age=age)
 
     # Somebody else's answer -------------------------------------------------------------------------------------------
 
@@ -150,7 +150,7 @@ class Authorizations:
         match plan:
             case Forward(target):
                 link = question.directory[target.link]
-                return await self._put_to(question, target, link, link.authorize_timeout)
+                return await self._put_to(question, target, link, question.left(link.authorize_timeout))
             case Ask(targets):
                 return await self._ask_around(question, targets)
             case _:
@@ -159,10 +159,10 @@ class Authorizations:
     async def _ask_around(self, question: _Question, targets: Sequence[Target | Open]) -> Answer:
         """One after the other, within the longest budget of theirs; the first who knows the token answers."""
         links = [question.directory[target.link] for target in targets]
-        ends = time.monotonic() + max(link.authorize_timeout for link in links)
+        budget = max(link.authorize_timeout for link in links)
         silent: Exception | None = None
         for place, (target, link) in enumerate(zip(targets, links, strict=True)):
-            within = (ends - time.monotonic()) / (len(links) - place)
+            within = question.left(budget) / (len(links) - place)
             try:
                 answer = await self._put_to(question, target, link, within)
             except _NO_ANSWER as error:
@@ -205,74 +205,103 @@ class Authorizations:
         answered = target.party or _answerer(answer, link)
         # The version may not say whose token it is: then it is whoever answered's, of a hub that doesn't tell its own.
         onward = onward.evolve(ref=evolve(onward.ref, owner=answered or link.hub))
-        up, down = await self.exchange.across(
-            Kind.AUTHORIZATION_INFO, answer.data.data, onward, link, source, directory,
-            asked=Asked(token=question.token, references=question.references),
-            told=Asked(token=question.token, references=message.body.data if message.body else None),
-        )  # fmt: skip
-        await self._remember(up.data, question)
-        token = up.data["token"]
-        if isinstance(target, Open):
-            # Of a token that its eMSP didn't tell, whatever it says of it later is news.
-            await self._learn(token if "token" in answer.data.data else {**token, "last_updated": _LONG_AGO}, link)
+        told = Asked(token=question.token, references=message.body.data if message.body else None)
+        try:
+            up, down = await self.exchange.across(
+                Kind.AUTHORIZATION_INFO, answer.data.data, onward, link, source, directory,
+                asked=Asked(token=question.token, references=question.references), told=told,
+            )  # fmt: skip
+        except InvalidObject as error:
+            raise ReceiverError(f"the answer isn't valid: {error.message}") from None
+        await self._keep(up.data, "token" in answer.data.data, target, link, question)
+        if _lacks_reference(up.data, source, link):
+            down = await self._down({**up.data, _REFERENCE: minted()}, question, onward)
         info = Document(Kind.AUTHORIZATION_INFO, down.data)
-        return answer.evolve(data=info, losses=(*up.losses, *down.losses), http=200, sender=answered or _party(token))
+        sender = answered or owner_of(up.data["token"])
+        return answer.evolve(data=info, losses=(*up.losses, *down.losses), http=200, sender=sender)
 
-    async def _learn(self, token: Mapping[str, Any], link: Link) -> None:
-        """A token that nobody announced, and now its eMSP: what follows of it goes the way it came."""
-        owner = _party(token)
-        if owner is None or not link.dialect.speaks_for(owner):
+    async def _down(self, info: Any, question: _Question, message: Message) -> Translated:
+        """An AuthorizationInfo in the asker's form. That a reference of our own making has no room there is no loss."""
+        source, body = question.source, question.message.body
+        told = Asked(token=question.token, references=body.data if body else None)
+        adapter = self.exchange.adapter(source)
+        down, _ = await self.lookup.through(
+            lambda c: adapter.down(Kind.AUTHORIZATION_INFO, info, c), crossing(message, source, asked=told),
+            question.directory, without_store=True,
+        )  # fmt: skip
+        if is_minted(info.get(_REFERENCE)):
+            return evolve(down, losses=tuple(loss for loss in down.losses if loss.pointer != f"/{_REFERENCE}"))
+        return down
+
+    # What an answer tells ---------------------------------------------------------------------------------------------
+
+    async def _keep(
+        self, info: Mapping[str, Any], told: bool, target: Target | Open, link: Link, question: _Question
+    ) -> None:
+        """What the eMSP said belongs on the session, and into the cache.
+
+        The asker waits, so this mustn't take long, nor need the store.
+
+        Args:
+            info: canonical.
+            told: whether it was the eMSP itself that told the token in it.
+        """
+        if self.cases.announced.away:
+            return
+        with suppress(NotDurable, TimeoutError, Moved):
+            async with asyncio.timeout(LOOK_S):
+                if question.message.sender is not None:
+                    await self.lately.authorized(question.message.sender, info, question.references)
+                # What follows of a token that was found by asking around goes the way it came.
+                if told or isinstance(target, Open):
+                    # Of one that its eMSP didn't tell, whatever it says of it later is news.
+                    token = info["token"] if told else {**info["token"], "last_updated": _LONG_AGO}
+                    await self._learn(token, link, question)
+
+    async def _learn(self, token: Mapping[str, Any], link: Link, question: _Question) -> None:
+        """A token that nobody announced, or that is newer than what its eMSP announced; not another's than asked about.
+
+        Raises:
+            NotDurable, Moved: it can't be kept, or has just been said.
+        """
+        owner = owner_of(token)
+        if owner is None or not link.dialect.speaks_for(owner) or fold(token["uid"]) != fold(question.token["uid"]):
             return
         name = Name(Module.TOKENS, owner, token["uid"], token["type"])
-        value = self.codec.dumps(token)
-        with suppress(NotDurable, TimeoutError, Moved):
-            async with asyncio.timeout(_LOOK_S):
-                await self.objects.say(name, value, value, self.exchange.newest, link.id, 0, ())
-                await self.objects.index_token(name, token["contract_id"])
-
-    async def _remember(self, info: Mapping[str, Any], question: _Question) -> None:
-        """What the eMSP said belongs on the session. The asker waits, so this mustn't take long, nor need the store."""
-        if question.message.sender is None:
+        if question.case.name == name and not _is_newer(token, question.case.token):
             return
-        with suppress(NotDurable, TimeoutError):
-            async with asyncio.timeout(_LOOK_S):
-                await self.lately.authorized(question.message.sender, info, question.references)
+        before = await self.objects.read(name)
+        known = self.codec.loads(before.canonical) if before is not None and not before.deleted else None
+        if before is not None and known is not None and (before.source != link.id or not _is_newer(token, known)):
+            return
+        value, sequence = self.codec.dumps(token), before.sequence if before is not None else 0
+        await self.objects.say(name, value, value, self.exchange.newest, link.id, sequence, ())
+        await self.objects.index_token(name, token["contract_id"], known["contract_id"] if known else None)
+        self.cases.announced.retold(name.id)
 
     # Our own answer ---------------------------------------------------------------------------------------------------
 
     async def _say(self, question: _Question, decision: Decision) -> Answer:
         """What was decided here, in the asker's wire form."""
-        message, source = question.message, question.source
         info: dict[str, Any] = {"allowed": decision.allowed, "token": dict(question.token)}
         if decision.allowed is AllowedType.ALLOWED and question.references is not None:
-            info["location"] = question.references
-        adapter = self.exchange.adapter(source)
-        told = Asked(token=question.token, references=message.body.data if message.body else None)
-        down, _ = await self.lookup.through(
-            lambda c: adapter.down(Kind.AUTHORIZATION_INFO, info, c), crossing(message, source, asked=told),
-            question.directory, without_store=True,
-        )  # fmt: skip
-        answer = Answer(status=1000, data=Document(Kind.AUTHORIZATION_INFO, down.data), losses=down.losses)
-        log.info("authorization.decided", partner=source.id, allowed=decision.allowed, reason=decision.reason)
-        _told(source, answer, by="cache")
-        return answer
-
-    async def _known(self, message: Message) -> Said | None:
-        try:
-            async with asyncio.timeout(_LOOK_S):
-                return await self.lookup.token(message.ref.id, message.ref.type, message.receiver)
-        except (NotDurable, TimeoutError) as error:
-            # Without the store an addressed question can still be asked; who announced the token can't be told.
-            if message.receiver is None:
-                raise NotDurable("who announced this token can't be looked up just now") from error
-            return None
+            info["location"] = question.case.allowed_at(decision)
+        if _lacks_reference(info, question.source, question.case.link):
+            info[_REFERENCE] = minted()
+        down = await self._down(info, question, question.message)
+        by = "command" if decision.ground is Ground.COMMANDED else "cache"
+        _told(question.source, str(decision.allowed), by, decision)
+        return Answer(status=1000, data=Document(Kind.AUTHORIZATION_INFO, down.data), losses=down.losses)
 
 
-def _asked_link(plan: Plan, directory: Directory, announced: str | None) -> Link | None:
-    """The link of the one party that is asked, or would be if it were connected; None where several are."""
-    if isinstance(plan, Forward):
-        return directory[plan.target.link]
-    return directory.find(announced) if announced else None
+def _lacks_reference(info: Mapping[str, Any], source: Link, link: Link | None) -> bool:
+    """Whether the eMSP lets the driver charge, gives that no name, and one of the two sides is to have one."""
+    wanted = [each for each in (source, link) if each and each.dialect.policy.authorization_reference_mint]
+    return bool(wanted) and info["allowed"] == AllowedType.ALLOWED and not info.get(_REFERENCE)
+
+
+def _is_newer(token: Mapping[str, Any], known: Mapping[str, Any] | None) -> bool:
+    return known is None or moment(token["last_updated"]) > moment(known["last_updated"])
 
 
 def _answerer(answer: Answer, link: Link) -> Party | None:
@@ -281,13 +310,18 @@ def _answerer(answer: Answer, link: Link) -> Party | None:
     return sender if sender is not None and sender != link.hub and link.dialect.speaks_for(sender) else None
 
 
-def _told(source: Link, answer: Answer, *, by: str) -> None:
-    allowed = answer.data.data.get("allowed") if isinstance(answer.data, Document) else str(answer.status)
-    DECISIONS.labels(source.id, str(allowed), by).inc()
+def _told_by_emsp(source: Link, answer: Answer) -> None:
+    if isinstance(answer.data, Document):
+        allowed = answer.data.data.get("allowed")
+        word = allowed if allowed in frozenset(AllowedType) else "other"  # the word may be a stranger's
+        _told(source, word, "emsp", Decision(None, Ground.ASKED, "its eMSP says so"))
+    elif answer.status == UnknownToken.status or answer.http == UnknownToken.http:
+        _told(source, "unknown", "emsp", Decision(None, Ground.UNKNOWN, "its eMSP doesn't know the token"))
+    else:
+        _told(source, "none", "emsp", Decision(None, Ground.REFUSED, f"its eMSP answers {answer.status}"))
 
 
-def _party(token: Mapping[str, Any]) -> Party | None:
-    try:
-        return Party.of(token["country_code"], token["party_id"])
-    except (KeyError, ValueError):
-        return None
+def _told(source: Link, allowed: str, by: str, decision: Decision) -> None:
+    """What was decided and why: on the message's line, and counted."""
+    structlog.contextvars.bind_contextvars(allowed=allowed, decision=decision.reason, offline=decision.offline)
+    DECISIONS.labels(source.id, allowed, by, decision.ground).inc()

@@ -1,9 +1,9 @@
-"""What may be said about a token without its eMSP, and why. Pure: the table of the four whitelist types.
+"""What may be said about a token without its eMSP, and why. Pure: the table of the four whitelist types, and commands.
 
 A token that its eMSP announced says itself when a charge point operator may decide: ``ALWAYS`` without asking,
 ``ALLOWED`` either way, ``ALLOWED_OFFLINE`` only when nobody can be asked, ``NEVER`` not at all. ``at_once`` is what is
-decided before anybody is asked, ``unanswered`` what is decided when no answer came: a broken line, a timeout, a 3xxx. A
-refusal or "unknown" *is* an answer, and never comes here.
+decided before anybody is asked, ``unanswered`` what is decided when no answer came: a broken line, a timeout, a 3xxx,
+4002 or 4003. A refusal or "unknown" *is* an answer, and never comes here.
 
 =================== =========================== ============================== ==============================
 whitelist           its eMSP answers            no answer, ``valid: true``     no answer, ``valid: false``
@@ -21,16 +21,40 @@ A cached token counts for ``max_age``, reckoned from when we last heard of this 
 ``on_timeout: deny`` and ``allow`` override the two columns on the right, but a token that is invalid, or that may never
 be decided here, isn't allowed by either.
 
-Spec: 2.2.1 ``mod_tokens``, WhitelistType enum; 2.1.1 ``mod_tokens`` 4.4, the same.
+``commanded`` comes before all of that. An eMSP that sends a START_SESSION or RESERVE_NOW has authorized its token for
+that place already, and shall not be asked again: about a card for 15 minutes, about what only exists in an app not at
+all. That holds at the place of the command, where the question names one, and until the eMSP blocks the token.
+
+Spec: 2.2.1 ``mod_tokens``, WhitelistType enum; 2.1.1 ``mod_tokens`` 4.4, the same. 2.2.1 ``mod_commands``, StartSession
+and ReserveNow objects.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from enum import StrEnum
+from typing import Any
 
 from attrs import frozen
 
+from gateway.model.names import fold
 from gateway.model.tokens import AllowedType, WhitelistType
+
+
+class Ground(StrEnum):
+    """Why something was decided, as the label of a metric has it."""
+
+    ASKED = "asked"  # its eMSP has answered
+    UNKNOWN = "unknown"  # nobody who was asked knows it, or nobody was to be asked
+    REFUSED = "refused"  # its eMSP can't answer the question as it stands
+    ALWAYS = "always"  # the whitelist says that its eMSP isn't asked
+    CACHE_FIRST = "cache_first"  # the link says so, and the whitelist lets it
+    COMMANDED = "commanded"  # its eMSP has sent a command for it
+    NO_ANSWER = "no_answer"  # its eMSP didn't answer: the whitelist decides
+    TOO_OLD = "too_old"  # the same, but too long ago was its eMSP's last word
+    ON_TIMEOUT = "on_timeout"  # the same, and the link says what then
+    NOT_CACHED = "not_cached"  # the same, and nothing is known of the token
 
 
 @frozen(kw_only=True)
@@ -64,17 +88,52 @@ class Cached:
     age: timedelta
 
 
+@frozen(kw_only=True)
+class Commanded:
+    """What its eMSP has sent along with a command for a token.
+
+    Attributes:
+        age: since the operator accepted the command.
+        evse_uid: which EVSE it was for; None: any at the location.
+    """
+
+    age: timedelta
+    evse_uid: str | None
+
+
 @frozen
 class Decision:
     """What is said, and why.
 
     Attributes:
         allowed: None where nothing can be said: the asker reads why there was no answer.
-        reason: a few words for the log, the metric and ``tokens authorize``.
+        reason: a few words for the log and ``tokens authorize``.
+        offline: whether the eMSP was to be asked, and gave no answer.
     """
 
     allowed: AllowedType | None
+    ground: Ground
     reason: str
+
+    @property
+    def offline(self) -> bool:
+        return self.ground in (Ground.NO_ANSWER, Ground.TOO_OLD, Ground.ON_TIMEOUT, Ground.NOT_CACHED)
+
+
+def commanded(command: Commanded | None, references: Mapping[str, Any] | None) -> Decision | None:
+    """What follows from a command of its eMSP; None: nothing.
+
+    Args:
+        references: the LocationReferences of the question, canonical and at the location of the command; None where the
+            question names no place.
+    """
+    if command is None:
+        return None
+    asked = (references or {}).get("evse_uids")
+    if asked and command.evse_uid is not None and fold(command.evse_uid) not in map(fold, asked):
+        return None
+    ago = int(command.age.total_seconds())
+    return Decision(AllowedType.ALLOWED, Ground.COMMANDED, f"commanded {ago} s ago")
 
 
 def at_once(cached: Cached | None, stance: Stance) -> Decision | None:
@@ -83,12 +142,12 @@ def at_once(cached: Cached | None, stance: Stance) -> Decision | None:
         return None
     if cached.whitelist == WhitelistType.ALWAYS:
         if cached.valid or stance.always_invalid:
-            return Decision(AllowedType.ALLOWED, "whitelist ALWAYS")
-        return Decision(AllowedType.BLOCKED, "whitelist ALWAYS, and not valid")
+            return Decision(AllowedType.ALLOWED, Ground.ALWAYS, "whitelist ALWAYS")
+        return Decision(AllowedType.BLOCKED, Ground.ALWAYS, "whitelist ALWAYS, and not valid")
     if cached.whitelist == WhitelistType.ALLOWED and stance.cache_first and cached.age <= stance.max_age:
         if cached.valid:
-            return Decision(AllowedType.ALLOWED, "whitelist ALLOWED, cache first")
-        return Decision(AllowedType.BLOCKED, "whitelist ALLOWED, cache first, and not valid")
+            return Decision(AllowedType.ALLOWED, Ground.CACHE_FIRST, "whitelist ALLOWED, cache first")
+        return Decision(AllowedType.BLOCKED, Ground.CACHE_FIRST, "whitelist ALLOWED, cache first, and not valid")
     return None
 
 
@@ -96,16 +155,25 @@ def unanswered(cached: Cached | None, stance: Stance) -> Decision:
     """What is decided when the eMSP gave no answer."""
     if cached is None:
         if stance.on_timeout == "allow":
-            return Decision(AllowedType.ALLOWED, "no answer, token not cached, on_timeout allow")
-        return Decision(None, "no answer, token not cached")
-    known = f"no answer, whitelist {cached.whitelist}"
+            return Decision(AllowedType.ALLOWED, Ground.ON_TIMEOUT, "no answer, token not cached, on_timeout allow")
+        return Decision(None, Ground.NOT_CACHED, "no answer, token not cached")
+    known = f"no answer, whitelist {_word(cached)}"
     if cached.whitelist not in (WhitelistType.ALLOWED, WhitelistType.ALLOWED_OFFLINE):
-        return Decision(AllowedType.NOT_ALLOWED, known)
+        return Decision(AllowedType.NOT_ALLOWED, Ground.NO_ANSWER, known)
     if not cached.valid:
         blocked = cached.whitelist == WhitelistType.ALLOWED
-        return Decision(AllowedType.BLOCKED if blocked else AllowedType.NOT_ALLOWED, f"{known}, and not valid")
+        word = AllowedType.BLOCKED if blocked else AllowedType.NOT_ALLOWED
+        return Decision(word, Ground.NO_ANSWER, f"{known}, and not valid")
     if stance.on_timeout == "deny":
-        return Decision(AllowedType.NOT_ALLOWED, f"{known}, on_timeout deny")
-    if cached.age > stance.max_age and stance.on_timeout != "allow":
-        return Decision(AllowedType.NOT_ALLOWED, f"{known}, but what is cached is older than cache_max_age")
-    return Decision(AllowedType.ALLOWED, known)
+        return Decision(AllowedType.NOT_ALLOWED, Ground.ON_TIMEOUT, f"{known}, on_timeout deny")
+    if cached.age <= stance.max_age:
+        return Decision(AllowedType.ALLOWED, Ground.NO_ANSWER, known)
+    old = f"{known}, but what is cached is older than cache_max_age"
+    if stance.on_timeout == "allow":
+        return Decision(AllowedType.ALLOWED, Ground.ON_TIMEOUT, f"{old}, on_timeout allow")
+    return Decision(AllowedType.NOT_ALLOWED, Ground.TOO_OLD, old)
+
+
+def _word(cached: Cached) -> str:
+    """The whitelist type; a word that no specification knows is a stranger's, and stays out of the log."""
+    return cached.whitelist if cached.whitelist in frozenset(WhitelistType) else "unknown"

@@ -36,12 +36,14 @@ from gateway.model.names import Name, Said, encode, fold
 from gateway.model.party import Party
 from gateway.model.values import moment
 from gateway.ports import Codec, Objects
-from gateway.references import COMMANDED_FOR, References
+from gateway.references import COMMANDED_FOR, References, is_minted, minted
 from gateway.routing import About, Forward, Target, route
 from gateway.telemetry import declare_object
 
 _RESERVATION_KEPT: Final = timedelta(days=7)
 """How long after its end a reservation may still be cancelled by its operator."""
+
+_REFERENCE: Final = "authorization_reference"
 
 _LONGEST: Final = timedelta(days=366)
 _LONGEST_WAIT_S: Final = 24 * 3600
@@ -117,7 +119,8 @@ class Commands:
         await self._check_about(body.kind, command, message, source)
 
         id, url = self.callbacks.new_url(link)
-        question = await self._question(message, body.kind, {**command, "response_url": url}, read, link, directory)
+        sent = {**command, "response_url": url, **_made_up_reference(command, source, link)}
+        question = await self._question(message, body.kind, sent, read, link, directory)
         await self._promise(command, message)
         expected = self._expected(message, command, source, link)
         answer = await self.callbacks.ask(id, expected, question, source, link)
@@ -125,6 +128,8 @@ class Commands:
             count(link.id, expected.command, "error")
             return answer.evolve(data=ABSENT)
         said, losses = await self._first_word(answer, question, link, directory)
+        if said["result"] == CommandResponseType.ACCEPTED:
+            await self._accepted(command, message, source)
         await self.callbacks.answered(id, expected, said["result"], patience(said["timeout"], link))
         if body.kind is Kind.RESERVE_NOW and said["result"] == CommandResponseType.ACCEPTED:
             await self._reserved(command, message, expected)
@@ -151,7 +156,9 @@ class Commands:
             down = await self._down(kind, command, message, link, directory)
         except Withheld as withheld:
             raise Declined(CommandResponseType.NOT_SUPPORTED, withheld.reason) from None
-        losses = (*read.losses, *down.losses)
+        made_up = is_minted(command.get(_REFERENCE))  # that there is no room for what we made up is no loss
+        written = (loss for loss in down.losses if not (made_up and loss.pointer == f"/{_REFERENCE}"))
+        losses = (*read.losses, *written)
         return message.evolve(body=Document(kind, down.data), losses=losses, trace=hop(message.trace))
 
     async def _down(self, kind: Kind, data: Any, message: Message, link: Link, directory: Directory) -> Translated:
@@ -294,6 +301,22 @@ class Commands:
             until=(ends or now) + COMMANDED_FOR,
         )
 
+    async def _accepted(self, command: Any, message: Message, source: Link) -> None:
+        """The operator asks nobody about this token now: its eMSP has authorized it there."""
+        if command.get("token") is None or message.receiver is None:
+            return
+        now = self.clock()
+        with suppress(NotDurable):  # it is asked about, then
+            await self.references.commanded(
+                message.receiver,
+                command["token"],
+                link=source.id,
+                location_id=command["location_id"],
+                evse_uid=command.get("evse_uid"),
+                now=now,
+                ends=_expiry(command, now),
+            )
+
     def _expected(self, message: Message, command: Any, source: Link, link: Link) -> Expected:
         now = self.clock()
         ends = _expiry(command, now)
@@ -309,6 +332,12 @@ class Commands:
             correlation=message.trace.correlation_id,
             ends=int(last.timestamp() * 1000),
         )
+
+
+def _made_up_reference(command: Mapping[str, Any], source: Link, link: Link) -> dict[str, str]:
+    """The authorization reference of a token that has none, where one of the two sides is to have one."""
+    wanted = any(each.dialect.policy.authorization_reference_mint for each in (source, link))
+    return {_REFERENCE: minted()} if wanted and "token" in command and not command.get(_REFERENCE) else {}
 
 
 def whose(found: Mapping[Name, Said], source: Link, directory: Directory) -> tuple[str | None, About]:

@@ -8,7 +8,7 @@ asked for counts as unknown, so that no object can make us look for ever.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from gateway.directory import Directory, Link
@@ -182,10 +182,10 @@ class Lookup:
         """This link told us of its tokens: what is cached of them is as good as new."""
         await self._objects.remember(_tokens_of(link), at.isoformat().encode(), None)
 
-    async def tokens_age(self, link: str) -> timedelta:
-        """How long ago a link last told us of its tokens; very long, if it never did."""
+    async def heard_of_tokens_at(self, link: str) -> datetime | None:
+        """When a link last told us of its tokens; None if it never did."""
         at = await self._objects.recall(_tokens_of(link))
-        return self._clock() - datetime.fromisoformat(at.decode()) if at else timedelta.max
+        return datetime.fromisoformat(at.decode()) if at else None
 
     async def everywhere(self, module: Module, id: str, link: str | None = None) -> dict[Name, Said]:
         """The objects of this id, whoever owns them, as this link has them: ids are unique for their owner only.

@@ -8,14 +8,22 @@ that it was for, and found again by place and time:
     given         an authorization, a command: token, place, how long it counts, its name if it has one
     attached      a session or CDR that says no name gets the one that was given last
     lately_used   the token of a contract that was meant last, at this EVSE, else at this location
+    commanded     an operator accepted a command: its eMSP has authorized the token there, and isn't asked again
+    last_command  the command of a token, while it counts: 15 minutes for a card, a session's time for an app's token
 
 A name that was given once more for the same session replaces the first (2.2.1 ``mod_sessions``, Session Object: "the
 last given value SHALL be used"). Once on a session it stays there, however long that lasts.
+
+Where a link wants names and an eMSP gives none, the gateway makes them up (``minted``, the switch
+``authorization_reference.mint``). They can be told by their form and nothing else is written so: they are never kept as
+an eMSP's own, and what comes back under one is passed on without it, since its eMSP never heard of it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
+import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -26,7 +34,7 @@ from attrs import frozen
 from gateway.model.modules import Module
 from gateway.model.names import Name, encode, fold
 from gateway.model.party import Party
-from gateway.model.tokens import AllowedType
+from gateway.model.tokens import AllowedType, TokenType
 from gateway.model.values import moment
 from gateway.ports import Codec, Objects
 
@@ -43,6 +51,11 @@ _REFERENCE: Final = "authorization_reference"
 _CDR_TOKEN: Final = ("country_code", "party_id", "uid", "type", "contract_id")
 _NOWHERE: Final = ""
 
+_ONLY_COMMANDED: Final = frozenset({TokenType.APP_USER, TokenType.AD_HOC_USER})
+"""Tokens that no charge point reads: whatever is asked of them follows from a command."""
+
+_MINTED: Final = re.compile(r"gw-[0-9a-f]{32}", re.IGNORECASE)
+
 
 class _Given(msgspec.Struct, frozen=True):
     """What was given: ``value`` counts for sessions that begin between two moments, in milliseconds since 1970."""
@@ -55,7 +68,34 @@ class _Given(msgspec.Struct, frozen=True):
         return self.since - _ms(skew) <= _ms(start) <= self.until
 
 
+class _Accepted(msgspec.Struct, frozen=True):
+    """A command that an operator accepted: ``at`` and ``until`` in milliseconds since 1970, the token as JSON."""
+
+    token: bytes
+    link: str
+    evse_uid: str | None
+    at: int
+    until: int
+
+
+@frozen(kw_only=True)
+class Command:
+    """A START_SESSION or RESERVE_NOW that an operator accepted lately.
+
+    Attributes:
+        token: as its eMSP sent it, canonical.
+        link: by which that came.
+        evse_uid: which EVSE it was for; None: any at its location.
+    """
+
+    token: Mapping[str, Any]
+    link: str
+    evse_uid: str | None
+    at: datetime
+
+
 _decode = msgspec.msgpack.Decoder(_Given).decode
+_decode_accepted = msgspec.msgpack.Decoder(_Accepted).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -116,6 +156,56 @@ class References:
             until=now + AUTHORIZED_FOR,
         )
 
+    async def commanded(
+        self,
+        cpo: Party,
+        token: Mapping[str, Any],
+        *,
+        link: str,
+        location_id: str,
+        evse_uid: str | None,
+        now: datetime,
+        ends: datetime | None,
+    ) -> None:
+        """This operator has accepted a command: no authorization is asked for its token there, for a while.
+
+        Of a token that only exists in an app the specification sets no end; what begins with a command lasts as long
+        as an authorization counts.
+
+        Args:
+            token: a canonical Token, whole.
+            link: the eMSP's.
+            location_id, evse_uid: where; without an EVSE any at the location.
+            ends: of a reservation, when it ends.
+
+        Spec: 2.2.1 ``mod_commands``, StartSession and ReserveNow objects.
+        """
+        if not token["valid"]:
+            return
+        until = now + COMMANDED_FOR
+        if token["type"] in _ONLY_COMMANDED:
+            until = now + AUTHORIZED_FOR if ends is None else ends + COMMANDED_FOR
+        accepted = _encode(_Accepted(self.codec.dumps(token), link, evse_uid, _ms(now), _ms(until)))
+        lives = (until - now).total_seconds()
+        for place in (location_id, None):
+            await self.objects.remember(_command_key(cpo, token["uid"], place), accepted, lives)
+
+    async def last_command(self, cpo: Party, uid: str, location_id: str | None, now: datetime) -> Command | None:
+        """The last command for a token of this uid that this operator accepted, while it counts.
+
+        Args:
+            location_id: where; None: anywhere.
+        """
+        found = await self.objects.recall(_command_key(cpo, uid, location_id))
+        if found is None or (accepted := _decode_accepted(found)).until < _ms(now):
+            return None
+        return Command(
+            token=self.codec.loads(accepted.token),
+            link=accepted.link,
+            evse_uid=accepted.evse_uid,
+            at=datetime.fromtimestamp(accepted.at / 1000, tz=UTC),
+        )
+
     async def attached(self, name: Name, wire: Any, canonical: Any, before: Any) -> Any:
         """A session or CDR with the reference that its eMSP gave, where its operator doesn't say it; else as it is.
 
@@ -124,7 +214,11 @@ class References:
             canonical: the same, read.
             before: what was stored, canonical; None if there was nothing.
         """
-        if name.module not in (Module.SESSIONS, Module.CDRS) or wire.get(_REFERENCE):
+        if name.module not in (Module.SESSIONS, Module.CDRS):
+            return canonical
+        if is_minted(canonical.get(_REFERENCE)):
+            canonical = {field: value for field, value in canonical.items() if field != _REFERENCE}
+        elif wire.get(_REFERENCE):
             return canonical
         known = (before or {}).get(_REFERENCE)
         if name.module is Module.SESSIONS:
@@ -178,6 +272,20 @@ class References:
     async def _found(self, keys: list[str]) -> list[_Given]:
         found = await asyncio.gather(*map(self.objects.recall, keys))
         return [_decode(value) for value in found if value is not None]
+
+
+def minted() -> str:
+    """A reference of our own making."""
+    return f"gw-{secrets.token_hex(16)}"
+
+
+def is_minted(reference: str | None) -> bool:
+    """Whether a reference is of our own making."""
+    return reference is not None and _MINTED.fullmatch(reference) is not None
+
+
+def _command_key(cpo: Party, uid: str, location_id: str | None) -> str:
+    return _key("commanded", str(cpo), uid, location_id or _NOWHERE)
 
 
 def _token_key(cpo: Party, contract_id: str, location_id: str | None, evse_uid: str | None) -> str:

@@ -149,6 +149,21 @@ async def test_an_emsp_that_is_slow_is_given_up_within_the_budget(world: Begin, 
 
 @EITHER_CORE
 @pytest.mark.parametrize("name", UIDS)
+async def test_an_emsp_that_never_answers_is_not_waited_for(world: Begin, core: str, name: str) -> None:
+    """A few drivers wait for its whole budget; then its circuit is open, and the cache decides at once."""
+    stage = await drivers(world, core, whitelist="ALLOWED_OFFLINE")
+    stage[name].decide(UIDS[name], "BLOCKED", delay=5.0)
+    took = []
+    for _ in range(15):
+        started = time.monotonic()
+        assert (await stage.backend.authorize(UIDS[name])).data["allowed"] == "ALLOWED"
+        took.append(time.monotonic() - started)
+    assert all(0.15 < seconds < 0.65 for seconds in took[:3])  # the contract's 250 ms over, and a busy machine
+    assert sorted(took[6:])[4] < 0.05
+
+
+@EITHER_CORE
+@pytest.mark.parametrize("name", UIDS)
 @pytest.mark.parametrize(("silence", "status"), [("slow", 4002), ("down", 4003)])
 async def test_of_a_token_that_was_never_announced_nothing_can_be_said(
     world: Begin, core: str, name: str, silence: str, status: int
