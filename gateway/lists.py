@@ -20,56 +20,43 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, suppress
-from contextvars import copy_context
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 from functools import partial
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 from attrs import asdict, evolve, field, frozen
-from prometheus_client import Counter
 
 from gateway.directory import Directory, Link
-from gateway.exchange import LIVE_S, Exchange, hop, own_url, passed_on, told
+from gateway.exchange import Exchange, hop, own_url
 from gateway.inquiry import LOCATION_UNKNOWN, Inquiry
+from gateway.listed import Page, Reader, crossing_of, kind_of, skip, sliced
 from gateway.lookup import Lookup
-from gateway.model.errors import BadJson, GatewayError, InvalidObject, NotConnected, NotDurable, ReceiverError
-from gateway.model.facts import ABSENT, Crossing, Facts, Translated, Withheld
+from gateway.model.errors import GatewayError, InvalidObject, NotConnected, NotDurable, ReceiverError
+from gateway.model.facts import Facts, Translated, Withheld
 from gateway.model.message import Answer, HttpRequest, Message, Paged, Slices
-from gateway.model.modules import MODULES, Kind, Module
+from gateway.model.modules import Kind, Module
 from gateway.model.names import Mark, Name
 from gateway.model.party import Party
 from gateway.model.urls import join, with_query
 from gateway.model.values import moment
-from gateway.ports import Codec, Incoming
+from gateway.ports import Codec
 from gateway.routing import Target
 from gateway.sharing import shown
 from gateway.showing import Library, Showing, updated_ms
-from gateway.telemetry import LOSSES, MASK, declare_object
+from gateway.telemetry import LOSSES
 
 log = structlog.get_logger()
 
-SKIPPED: Final = Counter(
-    "ocpi_gateway_list_items_skipped",
-    "Objects left out of a list because they can't be read or said, by the link they came from, or the reader's.",
-    ("partner", "module"),
-)
-
 PAGE: Final = 100
 """Objects on a page of ours where the reader names no limit."""
-
-SLICE: Final = 25
-"""Objects of a list that are looked up and translated together, before anybody else has a turn."""
 
 BOOKMARK_S: Final = 3600.0
 """Seconds for which a list may be continued where a page ended."""
 
 _FARTHEST: Final = 2**40  # objects that an offset may skip; Redis counts no farther than 2**63
 _ASKED_AFTERWARDS: Final = 100  # locations that one list may make us ask for
-
-_Item = TypeVar("_Item")
 
 
 class Crawled(Protocol):
@@ -80,13 +67,6 @@ class Crawled(Protocol):
 
     async def ended(self, link: str, module: Module, owner: Party | None, began: Mark) -> None:
         """It has read the last page."""
-
-
-class Ended(GatewayError):
-    """The owner of a list said, behind its objects, that it isn't good: the same is to stand behind ours."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(MASK.text(answer.text or "the list isn't complete"), status=answer.status)
 
 
 @frozen(kw_only=True)
@@ -242,7 +222,7 @@ class Lists:
     async def _said(self, names: Sequence[Name], reading: _Reading) -> AsyncGenerator[list[Any], None]:
         """The objects of these names, in the reader's wire form."""
         source = reading.source
-        for some in _sliced(names):
+        for some in sliced(names):
             pieces = []
             for name, said in zip(some, await self.store.read_many(some, source.id), strict=True):
                 if said is None or said.deleted:
@@ -370,10 +350,11 @@ class _Passage:
         self._lists = lists
         self._reading = reading
         self._link = link
-        self._onward = onward
-        self._request = request
-        self._adapter = lists.exchange.adapter(link)
-        self._started = time.perf_counter()
+        self._page = Page(lists.exchange, link, onward, request, source=reading.source)
+        self._reader = Reader(
+            exchange=lists.exchange, codec=lists.codec, link=link, onward=onward, peer=reading.message.sender,
+            directory=reading.directory,
+        )  # fmt: skip
 
     async def begin(self, further: Callable[[str], Awaitable[str]]) -> Answer:
         """The answer: begun, as soon as it is known to be a good one; its items come as they are read.
@@ -381,114 +362,34 @@ class _Passage:
         Args:
             further: our URL for that of the next page.
         """
-        async with AsyncExitStack() as stack:
-            try:
-                wire = self._lists.exchange.wire
-                incoming = await stack.enter_async_context(wire.stream(self._link.id, self._request, within=LIVE_S))
-                raw = await stack.enter_async_context(aclosing(incoming.items()))
-                first = await anext(raw, None)
-                answer = self._opened(incoming, over=first is None)
-                if not answer.good or answer.page is None:
-                    self._tell(answer)
-                    return answer.evolve(data=ABSENT)
-                page = answer.page
-                if page.next is not None:
-                    page = evolve(page, next=await further(page.next))
-            except GatewayError as error:
-                self._tell(None, error)
-                raise
-            items = await _begun(self._items(first, raw, incoming, stack.pop_all()))
-            return answer.evolve(data=ABSENT, page=page, items=items)
 
-    def _opened(self, incoming: Incoming, *, over: bool) -> Answer:
-        """The answer as its owner judges it. Until it is over it counts as good, unless it says otherwise already."""
-        http = incoming.answer
-        if incoming.listed:
-            http = evolve(http, items=_nothing())
-        if not over and isinstance(http.body, dict):
-            http = evolve(http, body={"status_code": _SO_FAR_GOOD, **http.body})
-        return passed_on(self._adapter.open_answer(http, self._onward, self._link.dialect, self._request.url))
+        async def settled(answer: Answer) -> Answer:
+            if answer.page is None or answer.page.next is None:
+                return answer
+            return answer.evolve(page=evolve(answer.page, next=await further(answer.page.next)))
 
-    async def _items(
-        self, first: Sequence[bytes] | None, raw: AsyncGenerator[Sequence[bytes], None], incoming: Incoming,
-        stack: AsyncExitStack,
-    ) -> AsyncGenerator[list[Any], None]:  # fmt: skip
+        answer = await self._page.begin(settled)
+        return answer.evolve(items=await _begun(self._items())) if self._page.coming else answer
+
+    async def _items(self) -> AsyncGenerator[list[Any], None]:
         """The items in the reader's wire form.
 
         Raises:
             Ended: behind them the owner says that its list isn't good.
             ReceiverTimeout, ReceiverError: it broke off.
         """
-        answer: Answer | None = None
-        error: GatewayError | None = ReceiverError("its reader went away before the end")
-        try:
-            async with stack:
-                some: Sequence[bytes] | None = first
-                while some is not None:
-                    for few in _sliced(some):
-                        yield await self._translated(few)
-                        await asyncio.sleep(0)  # everybody else's turn
-                    some = await anext(raw, None)
-                answer, error = self._opened(incoming, over=True), None
-        except GatewayError as failure:
-            error = failure
-            raise
-        finally:
-            self._tell(answer, error)
-        if not answer.good:
-            raise Ended(answer)
+        async with aclosing(self._page.slices()) as slices:
+            async for few in slices:
+                yield await self._translated(few)
 
     async def _translated(self, raw: Sequence[bytes]) -> list[Any]:
-        reading, link, lists = self._reading, self._link, self._lists
-        read = [data for text in raw if (data := self._read(text)) is not None]
-        outcomes, facts = await lists.lookup.through_all(
-            partial(self._adapter.up, reading.kind),
-            [(data, crossing_of(link, self._owner(data), reading.message.sender)) for data in read],
-            reading.directory,
-        )
-        pieces, lost = [], 0
-        for data, outcome in zip(read, outcomes, strict=True):
-            if not isinstance(outcome, Translated):
-                skip(outcome, data, link, reading.module)
-                continue
-            owner = Party.of(outcome.data["country_code"], outcome.data["party_id"])
-            if not link.dialect.speaks_for(owner):
-                skip(InvalidObject("$.party_id", "is none of its parties"), data, link, reading.module)
-                continue
-            pieces.append(_Piece(owner, outcome.data))
-            lost += len(outcome.losses)
-        written = await lists._written(pieces, reading, blamed=link, facts=facts)
-        if lost := lost + sum(len(each.losses) for each in written):
+        reading, link = self._reading, self._link
+        items = await self._reader.read(raw)
+        pieces = [_Piece(item.owner, item.canonical) for item in items.read]
+        written = await self._lists._written(pieces, reading, blamed=link, facts=items.facts)
+        if lost := items.lost + sum(len(each.losses) for each in written):
             LOSSES.labels(link.id, reading.module).inc(lost)
         return [each.data for each in written]
-
-    def _read(self, text: bytes) -> Any:
-        """The item, or None for one that is none."""
-        try:
-            data = self._lists.codec.loads(text)
-        except BadJson as error:
-            skip(error, None, self._link, self._reading.module)
-            return None
-        if not isinstance(data, dict):
-            skip(InvalidObject("$", "expected an object"), None, self._link, self._reading.module)
-            return None
-        return data
-
-    def _owner(self, data: Mapping[str, Any]) -> Party | None:
-        """Whose object it is: it says so itself, or it is of the party that was asked."""
-        return (owner_in(data) if self._adapter.sends_routing_headers else None) or self._onward.receiver
-
-    def _tell(self, answer: Answer | None, error: GatewayError | None = None) -> None:
-        told(self._onward, self._reading.source, self._link, answer, error, self._started)
-
-
-_SO_FAR_GOOD: Final = 1000
-
-
-async def _nothing() -> Slices:
-    """Stands for items that are read elsewhere."""
-    return
-    yield []
 
 
 async def _begun(items: Slices) -> Slices:
@@ -504,52 +405,7 @@ async def _resumed(first: Sequence[Any] | None, rest: Slices) -> Slices:
             yield some
 
 
-def skip(error: Exception, data: Any, blamed: Link, module: Module) -> None:
-    """Count and log an object that is left out of a list."""
-    SKIPPED.labels(blamed.id, module).inc()
-    # What is declared sensitive for this line is forgotten again: a list may name a hundred thousand tokens.
-    copy_context().run(_tell_of_skipped, error, data, blamed, module)
-
-
-def _tell_of_skipped(error: Exception, data: Any, blamed: Link, module: Module) -> None:
-    name = "uid" if module is Module.TOKENS else "id"
-    id = data.get(name) if isinstance(data, dict) else None
-    if isinstance(data, dict):
-        declare_object(module, data)
-    facts = {"partner": blamed.id, "module": module, name: id if isinstance(id, str) else None}
-    match error:
-        case InvalidObject(path=path, what=what):
-            log.warning("list.item_skipped", **facts, pointer=path, reason=what)
-        case Withheld():
-            log.warning("list.item_skipped", **facts, pointer=None, reason=error.reason)
-        case GatewayError():
-            log.warning("list.item_skipped", **facts, pointer=None, reason=error.message)
-        case _:
-            # Not one of ours: a bug. It costs this item, and the log gets the whole story.
-            log.error("list.item_crashed", **facts, exc_info=error)
-
-
 # Small things ---------------------------------------------------------------------------------------------------------
-
-
-def kind_of(module: Module) -> Kind:
-    """What the items of a module's list are."""
-    kind = MODULES[module].kind
-    assert kind is not None  # modules without one have no lists
-    return kind
-
-
-def crossing_of(link: Link, owner: Party | None, peer: Party | None) -> Callable[[Facts], Crossing]:
-    """How the translation of one object on this link's side begins."""
-    return lambda facts: Crossing(facts=facts, policy=link.dialect.policy, owner=owner, peer=peer)
-
-
-def owner_in(data: Mapping[str, Any]) -> Party | None:
-    """The owner that an object names itself, in a version whose objects do."""
-    try:
-        return Party.of(data["country_code"], data["party_id"])
-    except (KeyError, ValueError, TypeError, AttributeError):
-        return None
 
 
 def _ms(text: str | None) -> int | None:
@@ -558,7 +414,3 @@ def _ms(text: str | None) -> int | None:
 
 def _bookmark(cursor: str) -> str:
     return f"page:{cursor}"
-
-
-def _sliced(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
-    return (items[start : start + SLICE] for start in range(0, len(items), SLICE))

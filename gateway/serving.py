@@ -18,7 +18,8 @@ from attrs import evolve, frozen
 
 from gateway.directory import Directory, Link
 from gateway.exchange import Exchange, decided, hop
-from gateway.lists import Lists, crossing_of, kind_of, owner_in
+from gateway.listed import crossing_of, kind_of, owner_in
+from gateway.lists import Lists
 from gateway.lookup import Lookup
 from gateway.model.document import Document
 from gateway.model.errors import NotFound, UnknownLocation

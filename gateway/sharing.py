@@ -15,6 +15,7 @@ from typing import Any, Final
 from gateway.directory import Link
 from gateway.model.facts import Withheld
 from gateway.model.modules import Module
+from gateway.model.values import moment
 
 POLICY: Final = "share"
 
@@ -30,6 +31,16 @@ def shown(link: Link, module: Module, canonical: Json) -> Json:
     if not link.shows(module, canonical):
         raise Withheld(f"not among the {module} that this link may see", policy=POLICY)
     return _RENAMED[module](link, canonical) if module in _RENAMED and _renames(link) else canonical
+
+
+def too_early(link: Link, cdr: Mapping[str, Any]) -> bool:
+    """Whether a canonical CDR ended before this link's cut-over (``cdrs.deliver_since``), so that it isn't owed to it.
+
+    What ended before then was billed by whatever was there before us. It may be listed all the same.
+    """
+    use = link.uses.get(Module.CDRS)
+    since = use.deliver_since if use is not None else None
+    return since is not None and moment(cdr["end_date_time"]) < since
 
 
 def _renames(link: Link) -> bool:

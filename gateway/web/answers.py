@@ -18,7 +18,7 @@ from typing import Any, Final, NoReturn
 import structlog
 from aiohttp import web
 
-from gateway.lists import Ended
+from gateway.listed import Ended
 from gateway.model.dialect import Dialect
 from gateway.model.errors import GatewayError, NotAllowed
 from gateway.model.message import HttpAnswer, Message, Slices

@@ -1,8 +1,9 @@
-"""What a person asks of the gateway from another process: a handshake, done by whoever can answer the call-backs in it.
+"""What a person asks of the gateway from another process: a handshake, or to read the lists of a link.
 
-The other side of a handshake calls us back before it answers, so a verb on the command line can't do one alone. It
-writes its wish into the store and announces it; one of the replicas that run takes it, does it and writes down how it
-went. If nobody takes it in time, nobody runs, and whoever wished starts the listeners for as long as it takes.
+The other side of a handshake calls us back before it answers, so a verb on the command line can't do one alone; and a
+list is read by whoever brings on what is in it. So a verb writes its wish into the store and announces it; one of the
+replicas that run takes it, does it and writes down how it went. If nobody takes it in time, nobody runs, and whoever
+wished does it itself, with the listeners open for as long as it takes.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from attrs import frozen
 
 from gateway.handshake import NotNow, advice
 from gateway.model.errors import GatewayError, NotDurable
+from gateway.model.modules import Module
 from gateway.registered import Links
 from gateway.settings import Start
+from gateway.sync import Counts, Sync
 from gateway.web.handshakes import Handshakes
 
 WISH: Final = "wish"
@@ -30,6 +33,9 @@ TAKEN_S: Final = 2.0
 
 GRANTED_S: Final = 150.0
 """Seconds that a handshake takes at most: two requests of discovery, and a POST or PUT of credentials."""
+
+PULLED_S: Final = 12 * 3600.0
+"""Seconds that reading lists takes at most."""
 
 _KEPT_S: Final = 300.0
 _LOOK_S: Final = 0.05
@@ -42,6 +48,29 @@ class Deed(StrEnum):
     REFRESH = "refresh"
     ROTATE = "rotate"
     UNREGISTER = "unregister"
+    PULL = "pull"
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Which lists are to be read: see ``Sync.pull``."""
+
+    module: Module | None = None
+    full: bool = False
+    accept_shrink: bool = False
+
+
+ALL: Final = Wanted()
+
+
+class Pulled(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one list."""
+
+    module: Module
+    party: str
+    full: bool
+    good: bool
+    reason: str
+    counts: Counts
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -51,11 +80,13 @@ class Outcome(msgspec.Struct, frozen=True):
         good: whether it is done.
         text: what happened.
         todo: what a person can do, where it isn't.
+        lists: of a pull, what became of each list.
     """
 
     good: bool
     text: str
     todo: str = ""
+    lists: tuple[Pulled, ...] = ()
 
 
 class Store(Protocol):
@@ -77,6 +108,7 @@ class Store(Protocol):
 class _Wish(msgspec.Struct, frozen=True):
     link: str
     deed: Deed
+    wanted: Wanted = Wanted()
 
 
 _decode = msgspec.msgpack.Decoder(_Wish).decode
@@ -91,6 +123,7 @@ class Wishes:
     store: Store
     links: Links
     handshakes: Handshakes
+    lists: Sync
 
     async def grant(self, id: str) -> None:
         """Do what was wished under this id, if nobody else does, and write down how it went."""
@@ -100,12 +133,12 @@ class Wishes:
                 return
             await self.store.remember(_taken(id), b"1", _KEPT_S)
             wish = _decode(packed)
-            outcome = await self.perform(wish.link, wish.deed)
+            outcome = await self.perform(wish.link, wish.deed, wish.wanted)
             await self.store.remember(_outcome(id), _encode(outcome), _KEPT_S)
         except NotDurable:
             return  # whoever wished reads that nothing came of it
 
-    async def perform(self, link: str, deed: Deed) -> Outcome:
+    async def perform(self, link: str, deed: Deed, wanted: Wanted = ALL) -> Outcome:
         """Do it here and now. Never raises for what a peer does wrong."""
         if link not in self.links.settings:
             return Outcome(
@@ -128,10 +161,27 @@ class Wishes:
                     why = await self.handshakes.unregister(link)
                     ended = "the registration is ended here"
                     return Outcome(True, f"{ended}, but they weren't told: {why}" if why else f"{ended} and over there")
+                case Deed.PULL:
+                    return await self._pull(link, wanted)
         except NotNow as error:
             return Outcome(False, error.message)  # which says what to do, if anything
         except GatewayError as error:
             return Outcome(False, f"{error.status}: {error.message}", advice(error))
+
+    async def _pull(self, link: str, wanted: Wanted) -> Outcome:
+        reports = await self.lists.pull(link, wanted.module, full=wanted.full, accept_shrink=wanted.accept_shrink)
+        pulled = tuple(
+            Pulled(
+                module=report.source.module, party=str(report.source.party), full=report.full, good=report.good,
+                reason=report.error or report.refused, counts=report.counts,
+            )
+            for report in reports
+        )  # fmt: skip
+        failed = [each for each in pulled if not each.good]
+        todo = "look at `sync status`, and at the log of the gateway" if failed else ""
+        if any(report.refused for report in reports):
+            todo = f"if it is meant: sync run {link} --full --accept-shrink"
+        return Outcome(not failed, f"{len(pulled)} lists read, {len(failed)} of them failed", todo, pulled)
 
     def _registered(self, link: str) -> str:
         """What registering has come to."""
@@ -140,21 +190,21 @@ class Wishes:
         return f"registered, on OCPI {self.links.registration(link).version}"
 
 
-async def wish(store: Store, link: str, deed: Deed) -> Outcome | None:
+async def wish(store: Store, link: str, deed: Deed, wanted: Wanted = ALL) -> Outcome | None:
     """Have a running gateway do it. None: none runs on this store.
 
     Raises:
         NotDurable: the store is away.
     """
     id = secrets.token_hex(8)
-    await store.remember(_wish(id), _encode(_Wish(link, deed)), _KEPT_S)
+    await store.remember(_wish(id), _encode(_Wish(link, deed, wanted)), _KEPT_S)
     await store.announce(WISH, id)
     if not await _comes(store, _taken(id), TAKEN_S):
         # Taken back, so that a gateway which comes up a moment later doesn't do it as well.
         if await store.claim(_wish(id), b"", _KEPT_S) is None:
             return None
         await _comes(store, _taken(id), TAKEN_S)
-    if outcome := await _comes(store, _outcome(id), GRANTED_S):
+    if outcome := await _comes(store, _outcome(id), PULLED_S if deed is Deed.PULL else GRANTED_S):
         return _decode_outcome(outcome)
     return Outcome(False, "the gateway took it, and hasn't said how it went", "look at its log, and at `partner show`")
 

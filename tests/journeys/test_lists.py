@@ -38,7 +38,7 @@ from gateway.demo.identity import authorization
 from gateway.demo.journal import Exchange
 from gateway.demo.peers import Peer, Role
 from gateway.demo.world import Cast
-from gateway.lists import SKIPPED
+from gateway.listed import SKIPPED
 
 HUB = ("NL", "GWY")
 FROM, TO = "2026-03-02T09:00:00Z", "2026-03-02T10:00:00Z"
