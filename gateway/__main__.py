@@ -10,10 +10,13 @@ from gateway.cli.check import check
 from gateway.cli.demo import demo
 from gateway.cli.doctor import doctor
 from gateway.cli.explain import explain
+from gateway.cli.ledger import ledger
 from gateway.cli.options import Tools
 from gateway.cli.partner import partner
 from gateway.cli.route import route_
 from gateway.cli.run import run
+from gateway.cli.sync import sync
+from gateway.cli.tokens import tokens
 from gateway.cli.translate import translate
 
 
@@ -25,7 +28,7 @@ def cli(context: click.Context) -> None:
     context.obj = Tools(ADAPTERS, Gateway.running)
 
 
-for command in (run, demo, check, translate, explain, partner, route_, doctor):
+for command in (run, demo, check, translate, explain, partner, ledger, route_, sync, tokens, doctor):
     cli.add_command(command)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,13 +21,18 @@ from aiohttp import web
 from attrs import define, field
 
 from adapters import VERSIONS
+from gateway.announced import Announced
 from gateway.asking import Authorizations
+from gateway.breaker import Breakers
 from gateway.callbacks import Callbacks
+from gateway.case import Cases
 from gateway.commands import Commands
 from gateway.exchange import Exchange
 from gateway.inquiry import Inquiry
+from gateway.ledger.book import Book
 from gateway.ledger.courier import Courier
 from gateway.ledger.crawls import Crawls
+from gateway.ledger.events import WITHIN_S, Events, Receiver
 from gateway.ledger.joining import Joining
 from gateway.lists import Lists
 from gateway.lookup import Lookup
@@ -43,13 +49,18 @@ from gateway.settings.compare import Difference, StillOwed, compare, taken_over
 from gateway.showing import Showing
 from gateway.store.embedded import Embedded, attach_or_start
 from gateway.store.redis import Store
-from gateway.telemetry import MASK
+from gateway.store.split import Split, configured, forgiving
+from gateway.sync import Agenda, Sync
+from gateway.telemetry import MASK, UNFILED
+from gateway.web.admin import Health, admin_app
+from gateway.web.client import Egress, Outbound
 from gateway.web.discovery import Discovery
 from gateway.web.handshakes import Handshakes
 from gateway.web.identity import Doorkeeper
 from gateway.web.json import CODEC
+from gateway.web.ledger_api import SCHEMAS, LedgerApi
 from gateway.web.registration import Registrar
-from gateway.web.server import Health, OcpiServer, admin_app
+from gateway.web.server import OcpiServer
 from gateway.web.wires import Wires
 from gateway.web.wishes import WISH, Wishes
 
@@ -93,6 +104,8 @@ class Gateway:
     _presence: Presence = field(kw_only=True)
     _joining: Joining = field(kw_only=True)
     _lists: Lists = field(kw_only=True)
+    _sync: Sync = field(kw_only=True)
+    _announced: Announced = field(kw_only=True)
     _by_itself: bool = field(kw_only=True)
     _joins: set[asyncio.Task[None]] = field(factory=set, init=False)
     _keeping: dict[str, asyncio.Task[None]] = field(factory=dict, init=False)
@@ -115,7 +128,7 @@ class Gateway:
             notice: seconds for which it tells that it leaves, and still answers everybody, before it stops listening.
 
         Raises:
-            NoServer: no ``redis.url`` and no server binary.
+            NoServer: no ``redis.url`` and no server binary; or a Redis that is less durable than it has to be.
             InUse: another gateway runs on ``data``.
             OSError: a port is taken.
         """
@@ -127,9 +140,10 @@ class Gateway:
             embedded = await attach_or_start(data, exclusive=not shared)
             supervisor = asyncio.create_task(embedded.supervise(), name="redis-server")
             url = embedded.url
-        store = Store.connect(url, settings.redis.prefix)
+        store = configured(settings, data, url)
         gateway = cls._wired(settings, store, by_itself=by_itself)
         try:
+            await store.demand()
             # Listening comes first: whoever we register with calls us back before it answers.
             runners = await gateway._listen(shared=shared)
             try:
@@ -156,21 +170,25 @@ class Gateway:
         links = Links(settings, store, ADAPTERS)
         doorkeeper = Doorkeeper(store.credential)
         wires = Wires(links)
-        lookup = Lookup(store, CODEC)
+        lookup = Lookup(forgiving(store), CODEC)  # a CDR doesn't wait for what is known of its token
         discovery = Discovery(links=links, adapters=ADAPTERS, outbound=wires.handshaking)
         registrar = Registrar(links=links, adapters=ADAPTERS, doorkeeper=doorkeeper, discovery=discovery, lanes=store)
         handshakes = Handshakes(links=links, adapters=ADAPTERS, registrar=registrar, discovery=discovery)
         wires.answered = handshakes.answered
-        exchange = Exchange(adapters=ADAPTERS, lookup=lookup, wire=wires)
+        exchange = Exchange(adapters=ADAPTERS, lookup=lookup, wire=wires, breakers=Breakers(store))
         inquiry = Inquiry(exchange=exchange, objects=store, codec=CODEC)
         showing = Showing(store=store, codec=CODEC)
         crawls = Crawls(store)
         courier = Courier(
-            store=store, crawls=crawls, showing=showing, lookup=lookup, inquiry=inquiry, adapters=ADAPTERS, wire=wires,
-            codec=CODEC, directory=lambda: links.directory,
+            store=store, crawls=crawls, showing=showing, lookup=lookup, inquiry=inquiry, exchange=exchange, codec=CODEC,
+            directory=lambda: links.directory,
         )  # fmt: skip
         references = References(objects=store, codec=CODEC)
-        authorizations = Authorizations(exchange=exchange, lookup=lookup, codec=CODEC, objects=store, lately=references)
+        announced = Announced(store, lookup)
+        authorizations = Authorizations(
+            exchange=exchange, lookup=lookup, codec=CODEC, objects=store, lately=references,
+            cases=Cases(announced=announced, lately=references, codec=CODEC),
+        )  # fmt: skip
         callbacks = Callbacks(
             exchange=exchange, lookup=lookup, store=store, codec=CODEC, directory=lambda: links.directory,
             versions_url=links.versions_url, admits_private=lambda link: links.settings[link].allow_private,
@@ -192,14 +210,23 @@ class Gateway:
             references=references, presence=presence, shelves=shelves, showing=showing, objects=store, lookup=lookup,
             ledger=courier, codec=CODEC,
         )  # fmt: skip
+        sync = Sync(
+            store=store, exchange=exchange, lookup=lookup, showing=showing, references=references, ledger=courier,
+            codec=CODEC, directory=lambda: links.directory,
+            agenda=Agenda(
+                adapters=ADAPTERS, registered_at=links.registered_at, time_zone=lambda: gateway.settings.time_zone
+            ),
+        )  # fmt: skip
         server = OcpiServer(
             links=links, adapters=ADAPTERS, doorkeeper=doorkeeper, registrar=registrar, pipeline=pipeline,
-            aliases=settings.aliases, called=(handshakes.nudge, presence.heard),
+            aliases=settings.aliases, called=(handshakes.nudge, presence.heard, courier.urge),
         )  # fmt: skip
         gateway = cls(
-            settings, links, store, courier, handshakes, Wishes(store=store, links=links, handshakes=handshakes),
+            settings, links, store, courier, handshakes,
+            Wishes(store=store, links=links, handshakes=handshakes, lists=sync),
             doorkeeper, Health(store.ping), wires=wires, server=server, registrar=registrar,
             callbacks=callbacks, presence=presence, joining=Joining(store, showing), lists=lists, by_itself=by_itself,
+            announced=announced, sync=sync,
         )  # fmt: skip
         links.watch(gateway._registration_changed)
         return gateway
@@ -207,7 +234,10 @@ class Gateway:
     async def _listen(self, *, shared: bool) -> tuple[web.AppRunner, ...]:
         # Bodies are inflated by web/coding.py, which knows a cap.
         ocpi = web.AppRunner(self._server.app(), access_log=None, shutdown_timeout=_DRAIN_S, auto_decompress=False)
-        admin = web.AppRunner(admin_app(self.health), access_log=None, shutdown_timeout=1)
+        ledger = LedgerApi(book=self._book, store=self.store, links=lambda: self._book.links(self.links.settings))
+        token = self.settings.admin.token
+        operators = admin_app(self.health, ledger.routes, SCHEMAS, token.value if token else None)
+        admin = web.AppRunner(operators, access_log=None, shutdown_timeout=1)
         try:
             await ocpi.setup()
             await admin.setup()
@@ -223,6 +253,7 @@ class Gateway:
 
     def _start(self) -> None:
         self._file_tokens()
+        self._tasks.append(asyncio.create_task(self.store.watch(), name="watch redis"))
         self._tasks.append(asyncio.create_task(self._come_up(), name="come up"))
         log.info("gateway.listening", ocpi=self.ocpi, admin=self.admin)
 
@@ -234,6 +265,8 @@ class Gateway:
         if self._by_itself:
             self._work()
         self._tasks.append(asyncio.create_task(self._keep_up(), name="keep up"))
+        self._tasks.append(asyncio.create_task(self._announced.run(), name="announced tokens"))
+        await self._tell_unfiled()
         self._up.set()
         log.info("gateway.up", links=len(self.links.settings))
 
@@ -243,15 +276,32 @@ class Gateway:
             self._look_after(link)
         self._tasks.append(asyncio.create_task(self.courier.run(), name="courier"))
         self._tasks.append(asyncio.create_task(self._callbacks.run(), name="callbacks"))
+        self._tasks.append(asyncio.create_task(self._sync.run(), name="sync"))
+        self._tasks.append(asyncio.create_task(self._tell(), name="events"))
         self._tasks += [asyncio.create_task(work, name="presence") for work in self._presence.work()]
         for link in self.links.settings:
             self._join(link)
+
+    @property
+    def _book(self) -> Book:
+        return Book(store=self.store, codec=CODEC)
+
+    async def _tell(self) -> None:
+        """Tell whoever the files name what becomes of CDRs. The URL is the operator's own, and may be private."""
+        async with Outbound(Egress(allow_private=True, in_flight=1)) as outbound:
+            send = partial(outbound.send, within=WITHIN_S)
+            await Events(store=self.store, receiver=self._told, told=self._book.told, send=send).run()
+
+    def _told(self) -> Receiver | None:
+        events = self.settings.events
+        return Receiver(events.url, events.token.value if events.token else None) if events else None
 
     def _look_after(self, link: str) -> None:
         self._keeping[link] = asyncio.create_task(self.handshakes.keep_registered(link), name=f"register {link}")
 
     async def _read_store(self) -> bool:
         try:
+            await self.store.recognise()
             key = await self.store.cred_key()
             self.doorkeeper.use_key(key)
             MASK.use_key(key)
@@ -273,8 +323,10 @@ class Gateway:
         self._file_tokens()
         self.doorkeeper.forget(link)
         self._presence.look()
+        self._sync.wake(link)
         if self._by_itself and self._up.is_set() and self.links.directory[link].registered:
             self.courier.wake(link)
+            self.courier.urge(link)
             self._join(link)
 
     def _join(self, link: str) -> None:
@@ -320,6 +372,8 @@ class Gateway:
 
     def _file_tokens(self) -> None:
         """The tokens of files that open a door just now."""
+        own = self.settings.admin.token, self.settings.events and self.settings.events.token
+        MASK.guard([secret.value for secret in own if secret])
         for settings in self.links.settings.values():
             filed = settings.registration
             MASK.guard([secret.value for secret in (*filed.token_in, *([filed.token_out] if filed.token_out else []))])
@@ -339,6 +393,8 @@ class Gateway:
         settings = taken_over(self.settings, settings)
         await self.links.adopt(settings)
         self.settings = settings
+        if isinstance(self.store, Split):
+            self.store.adopt(settings)
         self._wires.catch_up()
         self._server.use_aliases(settings.aliases)
         self._file_tokens()
@@ -351,6 +407,18 @@ class Gateway:
             log.warning("config.needs_restart", keys=difference.restart, todo="these count after a restart only")
         log.info("config.reloaded", **{name: value for name, value in attrs.asdict(difference).items() if value})
         return difference
+
+    async def _tell_unfiled(self) -> None:
+        """Links without a file that are owed something: their files were taken away while no gateway ran."""
+        with suppress(NotDurable):
+            for link in await self.store.owing():
+                if link not in self.links.settings:
+                    UNFILED.labels(link).set(1)
+                    log.error(
+                        "partner.file_missing", partner=link,
+                        todo="it is still owed something: put its file back, or see"
+                        f" `ocpi-gateway ledger list --partner {link}` and drop it",
+                    )  # fmt: skip
 
     async def _check_settled(self, removed: Iterable[str]) -> None:
         """That nothing is owed to these links. A file isn't taken away from what is owed: a person decides that."""
@@ -366,7 +434,8 @@ class Gateway:
 
     async def _stop(self) -> None:
         log.info("gateway.stopping")
-        await self.courier.settle_down(_DRAIN_S)
+        await self._sync.aclose()
+        await self.courier.finish(_DRAIN_S)
         await self._lists.aclose()
         await cancelled(*self._tasks, *self._joins, *self._keeping.values())
         for task in self._tasks:

@@ -34,8 +34,9 @@ from gateway.asking import Authorizations
 from gateway.commands import Commands
 from gateway.directory import Directory, Link, receiver_is_supply
 from gateway.exchange import LIVE_S, Exchange, crossing, decided, hop
+from gateway.filing import Filed, Filing
 from gateway.inquiry import Inquiry
-from gateway.lookup import Lookup, connectors_of
+from gateway.lookup import Lookup
 from gateway.model.document import Document
 from gateway.model.errors import (
     GatewayError,
@@ -50,7 +51,7 @@ from gateway.model.errors import (
 from gateway.model.facts import Facts, Loss, Withheld
 from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Ref, Trace
 from gateway.model.modules import MODULES, Kind, Module, Side, Verb
-from gateway.model.names import Moved, Name, Said, fold
+from gateway.model.names import CdrState, Moved, Name, Said, fold
 from gateway.model.party import Party
 from gateway.model.values import moment, same
 from gateway.ports import Adapter, Codec, Owed, Way
@@ -59,9 +60,9 @@ from gateway.profiles import Profiles
 from gateway.references import References
 from gateway.routing import About, Broadcast, Copy, Forward, Plan, Target, route
 from gateway.serving import Shelves
-from gateway.sharing import shown
+from gateway.sharing import shown, too_early
 from gateway.showing import Showing
-from gateway.telemetry import COPIES, KEPT, MASK, MESSAGES, declare, declare_object
+from gateway.telemetry import COPIES, KEPT, MASK, MESSAGES, SPARED, declare, declare_object
 
 log = structlog.get_logger()
 
@@ -150,6 +151,7 @@ class Pipeline:
         self._shelves = shelves
         self._showing = showing
         self._objects = objects
+        self._filing = Filing(objects)
         self._lookup = lookup
         self._ledger = ledger
         self._codec = codec
@@ -237,13 +239,13 @@ class Pipeline:
             return Answer(status=1000, text=f"Known already: {plan.reason}")
         if reading is None:
             reading = await self._read(message, source, directory, adapter, _variant(plan, message, source))
-        if message.module is Module.CDRS and reading.stored is not None:
+        if self._known(reading, source):
             return await self._repeated(reading, http, source)
         if reading.stale:
             log.info("message.stale", partner=source.id, module=message.module)
             return Answer(status=1000, text="Older than what is known: nothing was changed")
         if source.backend and not _waits(plan, directory, message.module):
-            return await self._owe(message, reading, plan, http, source, adapter)
+            return await self._owe(message, reading, plan, http, source, directory, adapter)
         return await self._live(message, reading, plan, http, source, directory, adapter)
 
     # Read -------------------------------------------------------------------------------------------------------------
@@ -370,16 +372,31 @@ class Pipeline:
     # Owe --------------------------------------------------------------------------------------------------------------
 
     async def _owe(
-        self, message: Message, reading: Reading, plan: Plan, http: HttpRequest, source: Link, adapter: Adapter
-    ) -> Answer:
+        self, message: Message, reading: Reading, plan: Plan, http: HttpRequest, source: Link, directory: Directory,
+        adapter: Adapter,
+    ) -> Answer:  # fmt: skip
         """Durable first, then acknowledged; delivery is the ledger's."""
         targets = _targets(plan)
+        spared: list[Link] = []
+        if message.module is Module.CDRS:
+            spared = [link for target in targets if too_early(link := directory[target.link], reading.canonical)]
+            targets = tuple(target for target in targets if directory[target.link] not in spared)
         sequence = await self._say(message, reading, source, adapter, targets, _variant(plan, message, source))
+        await self._spare(reading, spared)
         if message.module is Module.TARIFFS:
-            await self._look_again(reading.name, targets)
+            await self._filing.look_again(reading.name, [target.link for target in targets], _now_ms())
+        if message.module is Module.CDRS and reading.before is not None:
+            await self._owe_again(reading.name, targets)
         await self._ledger.owed(reading.name)
         log.debug("message.owed", partner=source.id, module=message.module, to=len(targets), sequence=sequence)
         return await self._accepted(reading, http, source)
+
+    async def _spare(self, cdr: Reading, links: Sequence[Link]) -> None:
+        """What ended before a cut-over was billed by another system: these links may list it, and don't get it."""
+        for link in links:
+            await self._showing.show(link, cdr.name, cdr.canonical)
+            SPARED.labels(link.id).inc()
+            log.info("cdr.before_cut_over", partner=link.id, todo="nothing: cdrs.deliver_since of this link says so")
 
     async def _say(
         self, message: Message, reading: Reading, source: Link, adapter: Adapter, targets: Sequence[Target],
@@ -404,28 +421,40 @@ class Pipeline:
             await self._index(reading, source)
         return sequence
 
-    async def _look_again(self, tariff: Name, targets: Sequence[Target]) -> None:
-        """Which of its tariffs a connector shows may hang on any of them: its location is looked at again."""
-        now = int(self._clock().timestamp() * 1000)
-        for location in await self._objects.locations_of_tariff(tariff.owner, tariff.id):
-            for target in targets:
-                await self._objects.owe(target.link, location, now)
-
     async def _index(self, reading: Reading, source: Link) -> None:
+        filed = Filed(name=reading.name, canonical=reading.canonical, before=reading.before)
+        await self._filing.index([filed])
         if reading.name.module is Module.TOKENS:
-            former = reading.before.get("contract_id") if reading.before else None
-            await self._objects.index_token(reading.name, reading.canonical["contract_id"], former)
             await self._lookup.heard_of_tokens(source.id, self._clock())
-        elif reading.name.module is Module.SESSIONS:
-            await self._objects.index_session(reading.name, reading.canonical["cdr_token"]["contract_id"])
-        elif reading.name.module is Module.LOCATIONS:
-            named = {id for plug in connectors_of(reading.canonical) for id in plug.get("tariff_ids") or ()}
-            await self._objects.index_location(reading.name, named)
 
     async def _accepted(self, reading: Reading, http: HttpRequest, source: Link) -> Answer:
         created = reading.before is None and reading.canonical is not None
         location = await self._cdr_url(reading.name, http, source) if reading.name.module is Module.CDRS else None
         return Answer(status=1000, http=201 if created else 200, text="Accepted", location=location)
+
+    def _known(self, reading: Reading, source: Link) -> bool:
+        """Whether this is a CDR that was pushed before. One that was only read in a list was owed to nobody yet."""
+        cdr = reading.name.module is Module.CDRS
+        return cdr and reading.stored is not None and not reading.stored.crawled and not self._revises(reading, source)
+
+    def _revises(self, reading: Reading, source: Link) -> bool:
+        """Whether a CDR that is known already came with other content, from somebody who corrects CDRs that way."""
+        revises = source.dialect.policy.cdrs_duplicate == "revise" and not _same_cdr(reading.canonical, reading.before)
+        if revises:
+            log.warning(
+                "cdr.revised", partner=source.id, module=Module.CDRS,
+                todo="whoever had it gets it again under the same id: tell billing that it replaces the first",
+            )  # fmt: skip
+        return revises
+
+    async def _owe_again(self, cdr: Name, targets: Sequence[Target]) -> None:
+        """A revised CDR is owed to those too who had it already, or whom it couldn't be brought."""
+        ended = frozenset(CdrState) - {CdrState.PENDING, CdrState.IN_FLIGHT}
+        for target in targets:
+            await self._objects.cdr_move(
+                target.link, cdr, ended, CdrState.PENDING, reason="revised by its sender", at_ms=_now_ms(),
+                digest="",
+            )
 
     async def _repeated(self, reading: Reading, http: HttpRequest, source: Link) -> Answer:
         """A CDR that is known already. Equal but for its ``last_updated``: the same answer again."""
@@ -484,6 +513,8 @@ class Pipeline:
         # The backend may have this by now, or not: what it is known to have is no ground for a PATCH any more.
         await self._objects.take(target.link, reading.name)
         await self._say(message, reading, source, adapter, (target,), None)
+        if message.module is Module.CDRS and reading.before is not None:
+            await self._owe_again(reading.name, [target])
         await self._ledger.owed(reading.name)
         KEPT.labels(source.id, message.module).inc()
         log.warning(
@@ -497,20 +528,22 @@ class Pipeline:
         await self._ledger.brought(link, reading.name, wire)
         if variant is not None and reading.canonical is None:
             # Without what was meant for it alone, it is to have what everybody has; if there is that.
-            await self._objects.owe(link.id, reading.name, int(self._clock().timestamp() * 1000))
+            await self._objects.owe(link.id, reading.name, _now_ms())
         if reading.name.module is Module.TARIFFS:
-            await self._look_again(reading.name, [target])
+            await self._filing.look_again(reading.name, [target.link], _now_ms())
 
     async def _show(self, message: Message, reading: Reading, plan: Plan, directory: Directory) -> None:
-        """Whoever it was for may list it from now on, also a backend that doesn't want it pushed."""
+        """Whoever it was for may list it from now on; not a backend that has the module off, which couldn't ask."""
         if isinstance(plan, Forward):
             receiver: Link | None = directory[plan.target.link]
         else:
             supply = receiver_is_supply(message.module, message.side)
             receiver = directory.backend_of(message.receiver, supply=supply) if message.receiver else None
-        if receiver is not None and reading.canonical is None:
+        if receiver is None or not receiver.pushes(message.module):
+            return
+        if reading.canonical is None:
             await self._showing.hide(receiver, reading.name)
-        elif receiver is not None:
+        else:
             await self._showing.show(receiver, reading.name, reading.canonical)
 
     async def _deliver(
@@ -702,6 +735,10 @@ def _opaque(name: Name, source: Link) -> str:
 def _cdr_url(name: Name, http: HttpRequest, source: Link) -> str:
     path = urlsplit(http.url).path.rstrip("/").removeprefix("/ocpi")
     return f"{source.dialect.base_url}{path}/{_opaque(name, source)}"
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _ms(started: float) -> float:

@@ -24,6 +24,7 @@ from gateway.model.dialect import Dialect, Seat
 from gateway.model.errors import NotDurable
 from gateway.model.modules import MODULES, Module, Side
 from gateway.model.names import Moved
+from gateway.model.party import is_supply
 from gateway.model.policy import Policy
 from gateway.ports import Adapter, News, Registrations
 from gateway.settings import AuthorizeMode, CountryCode, LinkSettings, ModuleUse, Settings, Start
@@ -393,7 +394,7 @@ class Links:
             ours=settings.ours,
             theirs=tuple(_named(seat, registration.business) for seat in settings.theirs),
             endpoints={(endpoint.module, endpoint.side): endpoint.url for endpoint in registration.endpoints},
-            offered=_offered(settings.modules),
+            offered=_offered(settings),
             base_url=(settings.our_url or self._public_url).rstrip("/") + "/ocpi",
             alpha_3=settings.country_code is CountryCode.ALPHA_3
             or (settings.country_code is CountryCode.MIRROR and registration.alpha_3),
@@ -423,13 +424,17 @@ def _stance(settings: LinkSettings) -> Stance:
     )
 
 
-def _offered(uses: Mapping[Module, ModuleUse]) -> frozenset[tuple[Module, Side]]:
+def _offered(settings: LinkSettings) -> frozenset[tuple[Module, Side]]:
     """The interfaces that we serve: RECEIVER of what we accept, SENDER of what we push.
 
-    Commands have no SENDER interface but the URL for each result. Spec: 2.2.1 ``mod_commands``, Sender Interface.
+    Commands have no SENDER interface but the URL for each result (2.2.1 ``mod_commands``, Sender Interface). A core
+    that wants no tokens still asks about them.
     """
+    uses = settings.modules
     receiving = {(module, Side.RECEIVER) for module, use in uses.items() if use.accept}
     sending = {(module, Side.SENDER) for module, use in uses.items() if use.push and module is not Module.COMMANDS}
+    if settings.is_backend and any(is_supply(seat.role) for seat in settings.theirs):
+        sending.add((Module.TOKENS, Side.SENDER))
     return frozenset(receiving | sending)
 
 

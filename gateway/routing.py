@@ -427,7 +427,12 @@ def _acting(message: Message) -> Party | None:
 
 
 def _may_send(source: Link, message: Message) -> bool:
-    """Whether the source may send this: objects it owns, or a question about those that we push to it."""
+    """Whether the source may send this: objects it owns, or a question about those that we push to it.
+
+    A core that wants no tokens (``tokens: off``) asks about them all the same: they are decided here for it.
+    """
+    if source.backend and message.action == "authorize":
+        return True
     if message.side is Side.RECEIVER:
         return source.accepts(message.module)
     return source.pushes(message.module)

@@ -171,8 +171,8 @@ COPIES: Final = Counter(
 )
 DECISIONS: Final = Counter(
     "ocpi_gateway_authorizations",
-    "Authorizations, by the link that asked, what was answered and who decided (emsp, cache, nobody).",
-    ("partner", "allowed", "by"),
+    "Authorizations, by the link that asked, what was answered, who decided (emsp, cache, command, nobody), and why.",
+    ("partner", "allowed", "by", "reason"),
 )
 COMMANDS: Final = Counter(
     "ocpi_gateway_commands",
@@ -182,11 +182,29 @@ COMMANDS: Final = Counter(
 )
 REGISTERED: Final = Gauge("ocpi_gateway_partner_up", "Whether a link is registered (1) or not (0).", ("partner",))
 STORE_UP: Final = Gauge("ocpi_gateway_store_up", "Whether Redis answered the last time it was asked.")
+STORE_DURABLE: Final = Gauge(
+    "ocpi_gateway_store_durable", "Whether Redis keeps what it acknowledges as redis.durability asks for."
+)
+STORE_LOST: Final = Gauge(
+    "ocpi_gateway_store_lost", "Whether Redis has come back without our data (1): nothing in it is believed."
+)
+EVENTS_FAILED: Final = Counter(
+    "ocpi_gateway_events_failed", "Posts of changes of CDRs that the receiver of events didn't take."
+)
+EVENTS_LAG: Final = Gauge(
+    "ocpi_gateway_events_lag_seconds", "Age of the oldest change of a CDR that the receiver of events hasn't taken yet."
+)
 KEPT: Final = Counter(
     "ocpi_gateway_kept",
     "Pushes of partners that were kept because the backend could not take them.",
     ["partner", "module"],
 )
+SPARED: Final = Counter(
+    "ocpi_gateway_cdrs_before_cut_over",
+    "CDRs that were not owed to a link, because they ended before its cut-over.",
+    ["partner"],
+)
+UNFILED: Final = Gauge("ocpi_gateway_owed_without_file", "Links that are owed something and have no file.", ["partner"])
 CONFIG_CURRENT: Final = Gauge(
     "ocpi_gateway_config_current", "Whether the configuration that was read last is the one that counts."
 )

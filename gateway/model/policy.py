@@ -21,6 +21,12 @@ SWITCH: Final = "switch"
 TimeZone = NewType("TimeZone", str)
 """An IANA name, such as Europe/Amsterdam."""
 
+Hours = NewType("Hours", str)
+"""Days and hours of a week, such as ``mon-fri 09:00-17:00``; the days may be left out. Read by ``gateway.sync``."""
+
+NextPage = NewType("NextPage", str)
+"""``link``, ``link_or_offset``, or ``cursor:PARAMETER``."""
+
 
 def switch(
     default: Any,
@@ -148,8 +154,8 @@ class Policy:
     # Tokens and authorization
     authorization_reference_mint: bool = switch(
         False,
-        "whether we make an authorization reference up where the eMSP gave none",
-        acted=False,
+        "whether an authorization reference is made up where the eMSP gave none, on authorizations and commands of"
+        " either direction; what comes back under it is passed on without it",
         name="authorization_reference.mint",
     )
     tokens_authorize_location: str = switch(
@@ -188,11 +194,11 @@ class Policy:
         acted=False,
     )
     push_retry: Retry | None = switch(
-        None, "pace of repeated pushes: {interval, max_age}; left out, back-off without an end", acted=False
+        None,
+        "pace of repeated pushes: {interval, max_age}; left out, back-off without an end; what is older is held, a CDR"
+        " dead",
     )
-    push_max_delay_s: int | None = switch(
-        None, "alarm when a change isn't delivered after so many seconds", acted=False
-    )
+    push_max_delay_s: int | None = switch(None, "alarm when a change isn't delivered after so many seconds")
 
     # Locations
     locations_default_time_zone: TimeZone | None = switch(
@@ -289,24 +295,21 @@ class Policy:
     )
     cdrs_in_doubt: str = switch(
         "park",
-        "a CDR sent without a readable answer: parked for a person, verified with a GET, posted again, or left to their"
-        " pull",
+        "a CDR sent without a readable answer: parked for a person, asked for under its id and posted again if it isn't"
+        " there, posted again as it is, or left to their pull; towards a backend it is always posted again",
         values=("park", "verify", "repost", "pull"),
-        acted=False,
     )
     cdrs_retry_refused: RetryRefused = switch(
-        RetryRefused(), "refusals of a CDR that are tried again: {codes: [2001, 2003], for: 7d}", acted=False
+        RetryRefused(), "refusals of a CDR that are tried again: {codes: [2001, 2003], for: 7d}"
     )
     cdrs_not_stored_http: tuple[int, ...] = switch(
         (429, 502, 503),
         "HTTP statuses that a front proxy gives for a dead service: tried again, not in doubt",
-        acted=False,
     )
     cdrs_duplicate: str = switch(
         "refuse",
         "a second CDR with the same id and other content: refused, or taken as its revision",
         values=("refuse", "revise"),
-        acted=False,
     )
     cdrs_post_url: str = switch(
         "plain",
@@ -374,26 +377,28 @@ class Policy:
     )
 
     # Pulling
-    pull_limit: int = switch(100, "objects per page that we ask for", acted=False)
-    pull_min_interval_s: int = switch(0, "seconds between two pages at least", acted=False)
-    pull_query: Mapping[str, str] = switch({}, "parameters that every list request carries besides", acted=False)
-    pull_window: str | None = switch(None, "days and hours in which we pull, such as mon-fri 09:00-17:00", acted=False)
-    pull_next: str = switch(
-        "link_or_offset",
-        "how the next page is found: link, link_or_offset, or cursor:PARAMETER",
-        acted=False,
+    pull_limit: int = switch(100, "objects per page that we ask for")
+    pull_min_interval_s: int = switch(0, "seconds between two pages at least")
+    pull_query: Mapping[str, str] = switch({}, "parameters that every list request of a pull carries besides")
+    pull_window: Hours | None = switch(
+        None, "days and hours in which we pull, such as mon-fri 09:00-17:00, in the time_zone of gateway.yaml"
+    )
+    pull_next: NextPage = switch(
+        NextPage("link_or_offset"),
+        "how the next page is found: by its Link alone (link), else by counting while more is promised"
+        " (link_or_offset), or by the id of the last object as a parameter (cursor:PARAMETER)",
     )
     sync_tombstones: str = switch(
         "status_removed",
-        "how we learn that an object is gone",
+        "how we learn that an object is gone: it says so itself (status_removed, none), or it isn't in a complete list"
+        " any more (full_pull_diff)",
         values=("status_removed", "none", "full_pull_diff"),
-        acted=False,
     )
     sync_delta_by: str = switch(
         "last_updated",
-        "what later pulls go by",
+        "what later pulls go by: the latest last_updated that we have seen, the time over there of the last pull (then"
+        " last_updated doesn't tell which copy is newer), or nothing: the whole list each time",
         values=("last_updated", "hub_time", "full"),
-        acted=False,
     )
 
     # Answers and HTTP
@@ -408,9 +413,7 @@ class Policy:
     http_trailing_slash: str = switch(
         "as_given", "the slash at the end of the URLs that we call", values=("as_given", "add", "strip")
     )
-    http_backoff: BackOff = switch(
-        BackOff(), "pauses after 429 or 503 without Retry-After: {first: 5s, longest: 5m}", acted=False
-    )
+    http_backoff: BackOff = switch(BackOff(), "pauses after 429 or 503 without Retry-After: {first: 5s, longest: 5m}")
     publish_anonymous: bool = switch(False, "whether lists can be read without a token", acted=False)
 
 

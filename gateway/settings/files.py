@@ -246,7 +246,9 @@ class ModuleRule(Placed):
 
     push: bool | None = key("whether we push what we own", default=None, shown="by role")
     accept: bool | None = key("whether we accept what they own", default=None, shown="by role")
-    pull_every: timedelta | None = key("how often we pull", default=None, acted=False, check=positive)
+    pull_every: timedelta | None = key(
+        "how often we read their list of what they own", default=None, check=positive, shown="never"
+    )
     serve: Serve = key("who answers a list of what they own", default=Serve.OWNER)
     delivery: Delivery = key("when a push of a backend to it is answered", default=Delivery.LEDGER)
 
@@ -332,7 +334,9 @@ class Commands(Placed):
 class Cdrs(Placed):
     """CDRs on this link."""
 
-    deliver_since: datetime | None = key("only CDRs from this time on", default=None)
+    deliver_since: datetime | None = key(
+        "CDRs that ended before it are not owed to it; it may list them", default=None, shown="all"
+    )
 
 
 @frozen(kw_only=True)
@@ -365,7 +369,7 @@ class LinkFile(Placed):
     allow_private: bool = key("whether its URLs may be private addresses and plain http", default=False)
     our_url: Url | None = key("how it reaches us", default=None, shown="public_url")
     commands: Commands = key("commands", default=Commands)
-    cdrs: Cdrs | None = key("CDRs", default=None, acted=False)
+    cdrs: Cdrs = key("CDRs", default=Cdrs)
     share: Share = key("what it may see", default=Share, shown="everything")
     tls: Tls | None = key("certificates", default=None, acted=False)
     proxy: Url | None = key("HTTP proxy on the way to it", default=None, acted=False)
@@ -485,7 +489,8 @@ class RedisSettings(Placed):
     """Where what must not be lost is kept."""
 
     url: Secret | None = key(
-        "redis://, rediss:// or unix://; a reference if it holds a password",
+        "redis://host:6379/0, unix:///path, redis+sentinel://host:26379,host2:26379/service,"
+        " redis+cluster://host:6379,host2:6379; with rediss over TLS; a reference if it holds a password",
         default=None,
         plain=True,
         check=redis_form,
@@ -493,10 +498,22 @@ class RedisSettings(Placed):
     )
     prefix: Prefix = key("how all keys begin", default=Prefix("og"))
     cache_url: Secret | None = key(
-        "a second one, for what a pull can rebuild", default=None, plain=True, check=redis_form, acted=False
+        "a second one, for partners' tokens, locations and tariffs, which can be had again: a flood of them then can't"
+        " stop CDRs",
+        default=None,
+        plain=True,
+        check=redis_form,
+        shown="none, all lies in `redis.url`",
     )
-    durability: Durability = key("what makes a write durable", default=Durability.FSYNC, acted=False)
-    on_weaker: OnWeaker = key("what if it can't be had", default=OnWeaker.REFUSE, acted=False)
+    durability: Durability = key(
+        "what makes a write durable: `fsync`, it is on disk (appendonly yes, appendfsync always), or `replica`, a"
+        " replica has confirmed it; never with an eviction policy",
+        default=Durability.FSYNC,
+    )
+    on_weaker: OnWeaker = key(
+        "what if Redis can't give that, or doesn't tell: `refuse` to start, and later to acknowledge, or `warn`",
+        default=OnWeaker.REFUSE,
+    )
 
 
 @frozen(kw_only=True)
@@ -534,9 +551,9 @@ class GatewayFile(Placed):
     redis: RedisSettings = key("where state is kept", default=RedisSettings)
     authorize: GatewayAuthorize = key("tokens that nobody announced", default=GatewayAuthorize)
     secrets: Secrets | None = key("how stored secrets are sealed", default=None, acted=False)
-    events: Events | None = key("where changes of CDRs are reported", default=None, acted=False)
+    events: Events | None = key("where changes of CDRs are reported", default=None)
     aliases: Mapping[str, str] = key("old paths that stay alive: {/old/path: /ocpi/path}", default=dict)
-    time_zone: TimeZone | None = key("of schedules", default=None, acted=False, shown="UTC")
+    time_zone: TimeZone = key("of schedules", default=TimeZone("UTC"))
 
 
 @frozen(kw_only=True)

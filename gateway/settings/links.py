@@ -67,12 +67,16 @@ class ModuleUse:
         accept: whether we accept what they own, and ask for it.
         serve: who answers a list of what they own.
         delivery: when a push of a backend to this link is answered.
+        pull_every: how often we read their list of what they own; None: never.
+        deliver_since: of CDRs: those that ended before it aren't owed to this link.
     """
 
     push: bool
     accept: bool
     serve: Serve = Serve.OWNER
     delivery: Delivery = Delivery.LEDGER
+    pull_every: timedelta | None = None
+    deliver_since: datetime | None = None
 
 
 @frozen(kw_only=True)
@@ -353,9 +357,17 @@ class Links:
                 push = push if rule.push is None else rule.push
                 accept = accept if rule.accept is None else rule.accept
                 self._check_effect(file, name, rule, push=push and not backend, accept=accept and not backend)
+                self._check_pull(file, module, rule, accept=accept, theirs=theirs)
             if push or accept:
                 rule = rule or ModuleRule()
-                uses[module] = ModuleUse(push=push, accept=accept, serve=rule.serve, delivery=rule.delivery)
+                uses[module] = ModuleUse(
+                    push=push,
+                    accept=accept,
+                    serve=rule.serve,
+                    delivery=rule.delivery,
+                    pull_every=rule.pull_every,
+                    deliver_since=file.cdrs.deliver_since if module is Module.CDRS else None,
+                )
         return uses
 
     def _check_rule(self, place: Place, module: Module, rule: ModuleRule, *, push: bool, accept: bool) -> None:
@@ -372,6 +384,25 @@ class Links:
             self.report.add(rule.at.place_of("serve"), f"{name} aren't listed there: remove it")
         if "delivery" in given and not (push and MODULES[Module(name)].ledger):
             self.report.add(rule.at.place_of("delivery"), f"{name} aren't pushed there by a backend: remove it")
+
+    def _check_pull(
+        self, file: LinkFile, module: Module, rule: ModuleRule, *, accept: bool, theirs: Sequence[Seat]
+    ) -> None:
+        """That there is a list to read, and that it can be told whose the objects in it are."""
+        if rule.pull_every is None:
+            return
+        place, owner = rule.at.place_of("pull_every"), MODULES[module].owner
+        if module is Module.HUB_CLIENT_INFO:
+            self.report.add(place, "who is behind a hub is read without being asked for: remove it")
+        elif not MODULES[module].ledger:
+            self.report.add(place, f"{module} have no list: remove it")
+        elif not accept:
+            self.report.add(place, f"we take no {module} from there: remove it, or let them be accepted")
+        parties = {seat.party for seat in theirs if is_supply(seat.role) == (owner is Role.CPO)}
+        headerless = [version for version in file.version if not self.versions[version]]
+        if headerless and len(parties) > 1:
+            text = f"a list of version {headerless[0]} doesn't tell which of {len(parties)} parties owns what is in it"
+            self.report.add(place, f"{text}: remove it, or write one file for each party")
 
     def _policies(self, file: LinkFile) -> dict[str, Policy]:
         place = file.at.place_of("profile")

@@ -19,9 +19,12 @@ from gateway.model.party import Party, Role
 from gateway.settings.files import (
     Admin,
     BackendFile,
+    Durability,
+    Events,
     GatewayFile,
     Kind,
     LinkFile,
+    OnWeaker,
     OurParty,
     PartnerFile,
     RedisSettings,
@@ -55,6 +58,7 @@ class Settings:
         parties: who we are.
         links: backends first, then partners, each by id.
         unknown_tokens: the links that are asked about a token that nobody announced, in order.
+        events: where changes of CDRs are reported, if anywhere.
         aliases: old paths that stay alive, and the paths of ours that they mean; no trailing slashes.
         warnings: what is allowed and perhaps not meant.
     """
@@ -68,7 +72,9 @@ class Settings:
     parties: tuple[Seat, ...]
     links: tuple[LinkSettings, ...]
     unknown_tokens: tuple[str, ...] = ()
+    events: Events | None = None
     aliases: Mapping[str, str] = field(factory=dict)
+    time_zone: str = "UTC"
     warnings: tuple[Mistake, ...] = ()
 
     @property
@@ -154,7 +160,9 @@ class _Loader:
             parties=tuple(Seat(party=p.party, role=p.role, business=p.business()) for p in gateway.parties),
             links=tuple(links.found),
             unknown_tokens=gateway.authorize.unknown_tokens,
+            events=gateway.events,
             aliases={old.rstrip("/"): new.rstrip("/") for old, new in gateway.aliases.items()},
+            time_zone=gateway.time_zone,
             warnings=self._report.in_order(self._report.warnings),
         )
 
@@ -226,6 +234,7 @@ class _Loader:
         if not any_backend:
             self._report.add(at.place, "`backend` is missing: write it here, or put a file into backends/")
         self._check_admin(gateway)
+        self._check_redis(gateway.redis)
         self._check_parties(gateway)
         self._check_aliases(gateway)
 
@@ -236,6 +245,17 @@ class _Loader:
             self._report.add(place, "off loopback the admin listener needs `token`: add token: {env: NAME}")
         if admin.listen == gateway.listen and admin.listen.port:
             self._report.add(place, "the same address as `listen`: give the admin listener one of its own")
+
+    def _check_redis(self, redis: RedisSettings) -> None:
+        """That what is asked of Redis can be had, and that whoever asks for less reads what that means."""
+        if redis.cache_url is not None and redis.url is not None and redis.cache_url.value == redis.url.value:
+            self._report.add(redis.at.place_of("cache_url"), "the same as `url`: name another Redis, or leave it out")
+        if redis.url is None and redis.durability is Durability.REPLICA and "url" not in redis.at.broken:
+            text = "our own redis-server has no replica: write `url` too, or leave this out"
+            self._report.add(redis.at.place_of("durability"), text)
+        if redis.on_weaker is OnWeaker.WARN:
+            text = "with a weaker Redis, what was acknowledged may be lost in a crash, CDRs too"
+            self._report.warn(redis.at.place_of("on_weaker"), text)
 
     def _check_aliases(self, gateway: GatewayFile) -> None:
         """That an alias is a path, isn't one of ours, and leads to one of ours."""

@@ -547,7 +547,7 @@ def test_a_profile_of_ours_replaces_a_shipped_one(folder: Folder) -> None:
         ),
         ({"mine": "extends: mine\nabout: x\n"}, "profiles/mine.yaml:1:10: the profile `mine` extends itself"),
         ({"mine": "about: x\nquirks: {a.b: 1}\n"}, "profiles/mine.yaml:2:10: unknown key `a.b`"),
-        ({"mine": "about: x\nquirks: {pull.limit: 1}\n"}, "profiles/mine.yaml:2:10: `pull.limit` is known"),
+        ({"mine": "about: x\nquirks: {ids.case: fold}\n"}, "profiles/mine.yaml:2:10: `ids.case` is known"),
         ({"mine": "quirks: {}\n"}, "profiles/mine.yaml:1:1: `about` is missing"),
         ({"mine": "about: [\n"}, "profiles/mine.yaml:2:1: not readable as YAML"),
     ],

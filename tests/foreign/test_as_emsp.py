@@ -214,7 +214,7 @@ async def test_our_cdr_arrives_but_can_not_be_read_again(meet: Meet) -> None:
     theirs, ours = kept(post), understood(post["body"])
     assert ours["cdr_location"].pop("evse_uid") == "loc-7-a"
     assert theirs == ours
-    (entry,) = await stranger.world.gateway.store.cdr_list("stranger", delivered=True)
+    (entry,) = [entry async for entry in stranger.world.gateway.store.cdr_entries("stranger", done=True)]
     assert entry.state is CdrState.DELIVERED
     where = post["answer"]["headers"]["location"]
     assert where == stranger.url.replace("http:", "https:") + "/ocpi/emsp/VersionNumber.v_2_2_1/ModuleID.cdrs/c-501"
@@ -228,5 +228,5 @@ async def test_it_can_take_no_cdr_of_2_1_1(meet: Meet) -> None:
     post = await with_cdr(stranger)
     assert "stop_date_time" in post["body"]
     assert refused(post) == {"end_date_time", "location.time_zone", "location.evses.0.connectors.0.tariff_id"}
-    (entry,) = await stranger.world.gateway.store.cdr_list("stranger")
+    (entry,) = [entry async for entry in stranger.world.gateway.store.cdr_entries("stranger", done=False)]
     assert entry.state is CdrState.IN_DOUBT

@@ -126,7 +126,7 @@ async def test_a_credit_cdr_is_held_for_2_1_1_and_passed_to_2_2_1_check_52_trap_
     assert (await stage["volt"].wait_for("POST", "cdrs")).body == other
     await settled(stage)
     assert stage["acme"].objects["cdrs"] == {}
-    (held,) = await stage.gateway.store.cdr_list("acme")
+    (held,) = [entry async for entry in stage.gateway.store.cdr_entries("acme", done=False)]
     assert held.state is CdrState.HELD
     assert "credit" in held.reason
 

@@ -57,7 +57,7 @@ async def test_given_endpoints_are_not_discovered(world: Begin, cast: Cast) -> N
     modules = ("credentials", "tariffs", "locations")
     urls = ", ".join(f'{module}: "{url_of(peer, module)}"' for module in modules)
     name = cast.name
-    await w.gateway.store.client.flushdb()
+    await w.gateway.store.client.delete(w.gateway.store.keys.registration(name), w.gateway.store.keys.facts(name))
     heard = len(peer.received)
     await refiled(w, name, ("start: adopted,", f"start: adopted, endpoints: {{{urls}}},"))
     await w.registered(name)
