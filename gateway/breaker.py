@@ -1,6 +1,7 @@
 """Circuit breakers: what doesn't answer isn't called for a while, so that nobody waits for it.
 
-Each link has a breaker for each module, since a platform's CDR service may be dead while its authorizations work::
+Each link has a breaker for each module, since a platform's CDR service may be dead while its tariffs are taken, and one
+of its own for authorizations, which a list of tokens that can't be read must not stop::
 
     closed ──(5 failures in a row, or half of 20 within 30 s)──► open ──(its time is up, or they call us)──► trial
        ▲                                                          ▲                                            │
@@ -38,7 +39,6 @@ from attrs import define, field
 from prometheus_client import Gauge
 
 from gateway.model.errors import NotConnected, NotDurable
-from gateway.model.modules import Module
 from gateway.ports import News
 
 log = structlog.get_logger()
@@ -58,6 +58,9 @@ HUB_S: Final = 300.0
 BILATERAL_S: Final = 900.0
 BACKEND_S: Final = 15.0
 """Seconds for which it stays open at most, between two trials: many wait behind a hub, and everybody for a backend."""
+
+AUTHORIZATIONS: Final = "authorizations"
+"""What real-time authorizations go by: they are about tokens, and no business of those who push and list these."""
 
 _WINDOW_S: Final = 30
 _ENOUGH: Final = 20
@@ -194,7 +197,7 @@ class Call:
     _breakers: Breakers
     _breaker: Breaker
     _link: str
-    _module: Module
+    _module: str
     _entered: int
 
     def answered(self) -> None:
@@ -229,9 +232,9 @@ class Breakers:
     def __init__(self, news: News | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._news = news
         self._clock = clock
-        self._links: dict[str, dict[Module, Breaker]] = defaultdict(dict)
+        self._links: dict[str, dict[str, Breaker]] = defaultdict(dict)
         self._who = secrets.token_hex(4)
-        self._untold: dict[tuple[str, Module, str], float] = {}
+        self._untold: dict[tuple[str, str, str], float] = {}
         self._something = asyncio.Event()
         self.closed: Callable[[str], None] = lambda _: None
         """Told of each link of which a breaker has closed."""
@@ -239,10 +242,11 @@ class Breakers:
     # Calls ------------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def calling(self, link: str, module: Module, *, longest: float = BILATERAL_S) -> Iterator[Call]:
+    def calling(self, link: str, module: str, *, longest: float = BILATERAL_S) -> Iterator[Call]:
         """A call to a link, about a module.
 
         Args:
+            module: its name, or ``AUTHORIZATIONS``.
             longest: seconds between two trials at most, if it doesn't answer.
 
         Raises:
@@ -260,19 +264,19 @@ class Breakers:
         finally:
             call.left()
 
-    def waits(self, link: str, module: Module) -> float:
+    def waits(self, link: str, module: str) -> float:
         """Seconds until a call may go out; 0: at once."""
         breaker = self._links[link].get(module)
         if breaker is None:
             return 0.0
         return max(breaker.waits(), _UNDER_TRIAL_S if self._tried_elsewhere(link, breaker) else 0.0)
 
-    def is_open(self, link: str, module: Module) -> bool:
+    def is_open(self, link: str, module: str) -> bool:
         """Whether the next call, if there is one, is a trial."""
         breaker = self._links[link].get(module)
         return breaker is not None and breaker.open
 
-    def longest(self, link: str, module: Module) -> float:
+    def longest(self, link: str, module: str) -> float:
         """Seconds between two trials at most."""
         breaker = self._links[link].get(module)
         return BILATERAL_S if breaker is None else breaker.longest
@@ -289,13 +293,13 @@ class Breakers:
         """What is open on this link may have its trial now, in any replica: they have called in, or are back."""
         if self.any_open(link):
             self._urge(link)
-            self._tell("urge", link, Module.VERSIONS, 0.0)
+            self._tell("urge", link, "versions", 0.0)
 
     def _urge(self, link: str) -> None:
         for breaker in self._links[link].values():
             breaker.urge()
 
-    def _breaker(self, link: str, module: Module, longest: float = BILATERAL_S) -> Breaker:
+    def _breaker(self, link: str, module: str, longest: float = BILATERAL_S) -> Breaker:
         breakers = self._links[link]
         if module not in breakers:
             breakers[module] = Breaker(longest, self._clock)
@@ -308,7 +312,7 @@ class Breakers:
 
     # What changes -----------------------------------------------------------------------------------------------------
 
-    def _opened(self, link: str, module: Module, reason: str, *, everywhere: bool) -> None:
+    def _opened(self, link: str, module: str, reason: str, *, everywhere: bool) -> None:
         breaker = self._links[link][module]
         seconds = breaker.until - self._clock()
         OPEN.labels(link, module).set(1)
@@ -322,14 +326,14 @@ class Breakers:
             if other.open and other.until < breaker.until:
                 other.stay_open(seconds)
 
-    def _closed(self, link: str, module: Module) -> None:
+    def _closed(self, link: str, module: str) -> None:
         OPEN.labels(link, module).set(0)
         log.info("breaker.closed", partner=link, module=module)
         self._tell("closed", link, module, 0.0)
         self._urge(link)
         self.closed(link)
 
-    def _rests(self, link: str, module: Module, seconds: float) -> None:
+    def _rests(self, link: str, module: str, seconds: float) -> None:
         log.info("partner.wants_a_pause", partner=link, module=module, seconds=round(seconds, 1))
         self._tell("rest", link, module, seconds)
 
@@ -339,7 +343,7 @@ class Breakers:
         """What keeps replicas in step, each to be run until cancelled."""
         return () if self._news is None else (self._announce(self._news), self._listen(self._news))
 
-    def _tell(self, what: str, link: str, module: Module, seconds: float) -> None:
+    def _tell(self, what: str, link: str, module: str, seconds: float) -> None:
         if self._news is not None:
             # The clocks of machines are close enough for this, and monotonic ones can't be compared.
             self._untold[link, module, what] = time.time() + seconds
@@ -369,7 +373,7 @@ class Breakers:
         if what == "urge":
             self._urge(link)
             return
-        breaker = self._breaker(link, Module(module))
+        breaker = self._breaker(link, module)
         seconds = float(until) - time.time()
         match what:
             case "open" if seconds > 0:

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
-from gateway.breaker import BACKEND_S, BILATERAL_S, HUB_S, Breakers, Call, CircuitOpen
+from gateway.breaker import AUTHORIZATIONS, BACKEND_S, BILATERAL_S, HUB_S, Breakers, Call, CircuitOpen
 from gateway.directory import Directory, Link
 from gateway.lookup import Lookup
 from gateway.model.errors import GatewayError, NotAdmitted, NotConnected, ReceiverError
@@ -180,7 +180,8 @@ class Exchange:
         if page is not None:
             request = evolve(request, url=page)
         try:
-            with self.breakers.calling(link.id, message.module, longest=_patience(link)) as call:
+            part = AUTHORIZATIONS if way is Way.ASKING else message.module
+            with self.breakers.calling(link.id, part, longest=_patience(link)) as call:
                 attempt = await self._sent(request, message, link, within, way, page)
                 _note(call, attempt, message, link.dialect.policy.http_backoff)
                 return attempt

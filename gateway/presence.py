@@ -55,7 +55,10 @@ SILENT_S: Final = 300.0
 """Seconds without a word after which a platform is looked at. Spec: 2.2.1 ``mod_hub_client_info``: about 5 minutes."""
 
 OFFLINE_S: Final = 30.0
-"""Seconds between two looks at a platform that is offline."""
+"""Seconds until a platform that is offline is looked at again; twice as many each time, up to ``SILENT_S``.
+
+Any call is a look, so one that is dead is called some 300 times a day, and no more.
+"""
 
 _PACE_S: Final = 0.2
 _ROUND_S: Final = 1.0
@@ -159,7 +162,7 @@ class Presence:
         self._links = links
         self._clock = clock
         self._failures: dict[str, int] = defaultdict(int)
-        self._heard: dict[str, float] = {}
+        self._called: dict[str, float] = {}
         self._offline: dict[str, bool] = {}
         self._noticed: dict[str, bool] = {}
         self._changed = asyncio.Event()
@@ -172,7 +175,7 @@ class Presence:
     def heard(self, link: str) -> None:
         """Its platform answered, or called us."""
         self._failures.pop(link, None)
-        self._heard[link] = asyncio.get_running_loop().time()
+        self._called[link] = asyncio.get_running_loop().time()
         REACHABLE.labels(link).set(1)
         if self._offline.get(link):
             self._pulls.pop(link, None)  # what a hub said in the meantime wasn't heard
@@ -183,6 +186,7 @@ class Presence:
         if not isinstance(error, NotConnected | ReceiverTimeout):
             return
         self._failures[link] += 1
+        self._called[link] = asyncio.get_running_loop().time()
         if self._failures[link] >= FAILURES and not self._offline.get(link):
             self._notice(link, offline=True)
 
@@ -436,10 +440,11 @@ class Presence:
             self._pulls[link.id] = registered, now + _PULL_S
 
     async def _look_if_due(self, link: Link, now: float) -> None:
-        every = OFFLINE_S if self._offline.get(link.id) else SILENT_S
-        if now - self._heard.setdefault(link.id, now) < every:
+        in_vain = self._failures.get(link.id, 0) - FAILURES
+        every = min(OFFLINE_S * 2.0 ** max(in_vain, 0), SILENT_S) if self._offline.get(link.id) else SILENT_S
+        if now - self._called.setdefault(link.id, now) < every:
             return
-        self._heard[link.id] = now
+        self._called[link.id] = now
         if await self._store.claim(f"alive:{link.id}", b"1", every / 2) is None:
             await self.still_alive(link.id)
 
