@@ -8,14 +8,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import click
 import structlog
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 
 from gateway import telemetry
 from gateway.cli.options import Tools, config_option, data_folder, data_option, refuse
@@ -26,6 +26,9 @@ from gateway.settings.compare import StillOwed
 from gateway.store.embedded import InUse, NoServer
 
 log = structlog.get_logger()
+
+_LOOK_S: Final = 2.0
+"""Seconds between two looks at the files that secrets come from."""
 
 _NOTICE_S: Final = 1.0
 """Seconds from ``/ready`` saying that this process leaves to the end of its listeners."""
@@ -109,9 +112,14 @@ class _Process:
             gc.collect()
             gc.freeze()
             gc.set_threshold(50_000, 20, 100)
-            reloading = asyncio.create_task(self._reload(gateway.reload, again), name="reload")
+            files = _Watched(settings.secret_files)
+            tasks = [
+                asyncio.create_task(self._reload(gateway.reload, again, files), name="reload"),
+                asyncio.create_task(files.changed(again), name="secret files"),
+            ]
             await stop.wait()
-            reloading.cancel()
+            for task in tasks:
+                task.cancel()
 
     def _own(self, settings: Settings) -> Settings:
         """The settings of this worker: each has an admin port of its own."""
@@ -121,7 +129,9 @@ class _Process:
         admin = evolve(settings.admin, listen=evolve(address, port=address.port + self.worker))
         return evolve(settings, admin=admin)
 
-    async def _reload(self, reload: Callable[[Settings], Awaitable[Any]], again: asyncio.Event) -> None:
+    async def _reload(
+        self, reload: Callable[[Settings], Awaitable[Any]], again: asyncio.Event, files: _Watched
+    ) -> None:
         """Read the configuration again each time that somebody asks for it."""
         while await again.wait():
             again.clear()
@@ -130,6 +140,7 @@ class _Process:
                 # Two hundred files take a second, in which requests want to be answered.
                 settings = await asyncio.to_thread(load, self.config, self.tools.versions, os.environ)
                 await reload(self._own(settings))
+                files.paths = settings.secret_files
             except Mistakes as mistakes:
                 for mistake in mistakes.mistakes:
                     log.error("config.mistake", at=str(mistake), todo="correct it and send SIGHUP again")
@@ -145,6 +156,31 @@ class _Process:
     def _told(*, well: bool) -> None:
         telemetry.CONFIG_CURRENT.set(well)
         telemetry.CONFIG_RELOADS.labels("taken" if well else "refused").inc()
+
+
+@define
+class _Watched:
+    """The files that secrets come from. A mounted secret is replaced, and nobody sends a signal."""
+
+    paths: Sequence[Path]
+
+    async def changed(self, again: asyncio.Event) -> None:
+        """Ask for a reload each time that one of them has changed."""
+        known = self._looks()
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            looks = self._looks()
+            if any(known.get(path, look) != look for path, look in looks.items()):
+                again.set()
+            known |= looks
+
+    def _looks(self) -> dict[Path, tuple[int, int, int]]:
+        looks = {}
+        for path in self.paths:
+            with suppress(OSError):  # between the old one and the new one there may be none
+                found = path.stat()
+                looks[path] = (found.st_ino, found.st_mtime_ns, found.st_size)
+        return looks
 
 
 def _use_fast_loop() -> None:

@@ -14,7 +14,7 @@ from gateway.settings.load import Settings
 _FIXED: Final = frozenset({"listen", "admin", "redis"})
 """What is settled when a process starts: listeners, and where state is kept."""
 
-_ASIDE: Final = frozenset({"folder", "links", "warnings"})
+_ASIDE: Final = frozenset({"folder", "links", "secret_files", "warnings"})
 
 
 class StillOwed(Exception):

@@ -160,6 +160,7 @@ class Reader:
         environ: what ``{env: NAME}`` and ``${NAME}`` see.
         folder: what relative paths of ``{file: PATH}`` start from.
         strict: whether a literal secret is a mistake.
+        secret_files: the files that secrets were read from.
     """
 
     report: Report
@@ -167,6 +168,7 @@ class Reader:
     environ: Mapping[str, str]
     folder: Path
     strict: bool = False
+    secret_files: set[Path] = field(factory=set, init=False)
 
     def table(self, cls: type[T], table: Table, *, excused: frozenset[str] = frozenset()) -> T | None:
         """A table as an object of a class, or None when what it can't do without isn't there.
@@ -379,6 +381,7 @@ class Reader:
         if name is None:
             return BROKEN
         try:
+            self.secret_files.add(self.folder / name)
             with (self.folder / name).open("rb") as file:
                 data = file.read(MAX_SECRET_BYTES + 1)
         except (OSError, ValueError) as error:

@@ -60,6 +60,7 @@ class Settings:
         unknown_tokens: the links that are asked about a token that nobody announced, in order.
         events: where changes of CDRs are reported, if anywhere.
         aliases: old paths that stay alive, and the paths of ours that they mean; no trailing slashes.
+        secret_files: the files that secrets were read from; when one changes, the configuration is read again.
         warnings: what is allowed and perhaps not meant.
     """
 
@@ -75,6 +76,7 @@ class Settings:
     events: Events | None = None
     aliases: Mapping[str, str] = field(factory=dict)
     time_zone: str = "UTC"
+    secret_files: tuple[Path, ...] = ()
     warnings: tuple[Mistake, ...] = ()
 
     @property
@@ -163,6 +165,7 @@ class _Loader:
             events=gateway.events,
             aliases={old.rstrip("/"): new.rstrip("/") for old, new in gateway.aliases.items()},
             time_zone=gateway.time_zone,
+            secret_files=tuple(sorted(self._reader.secret_files)),
             warnings=self._report.in_order(self._report.warnings),
         )
 

@@ -12,6 +12,7 @@ import aiohttp
 from processes import PARTNER, Installation, Running
 from test_run import meeting
 
+from gateway.demo.identity import authorization
 from gateway.demo.peers import Peer
 from gateway.demo.story import tariff
 
@@ -116,3 +117,23 @@ async def test_a_file_with_something_owed_stays_in_force(tmp_path: Path) -> None
             pass  # it has arrived, and is about to be noted
         assert gateway.log[-1]["event"] == "config.read"
         assert (await partner.get("credentials")).http == 401
+
+
+async def test_a_secret_in_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    """A mounted secret is replaced, and nobody sends a signal."""
+    installation = Installation.on(tmp_path)
+    secret = installation.write("core.secret", "of-core\n")
+    text = (tmp_path / "config/gateway.yaml").read_text()
+    installation.write("gateway.yaml", text.replace("token_in: {value: of-core}", "token_in: {file: core.secret}"))
+    async with installation.running() as gateway, aiohttp.ClientSession() as session:
+
+        async def opens(token: str) -> int:
+            headers = {"Authorization": authorization("2.2.1", token)}
+            async with session.get(installation.versions_url, headers=headers) as answer:
+                return answer.status
+
+        assert await opens("of-core") == 200
+        following = installation.write("core.secret.new", "of-core-again\n")
+        following.rename(secret)
+        await gateway.told("config.read", within=RELOAD_S)
+        assert [await opens("of-core"), await opens("of-core-again")] == [401, 200]
