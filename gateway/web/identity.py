@@ -13,6 +13,7 @@ Spec: 2.1.1 ``transport_and_format``, Request format; 2.2.1 ``transport_and_form
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -29,6 +30,7 @@ from attrs import field, frozen
 from gateway.model.errors import BadJson, NotDurable, Unauthorized
 
 _REMEMBER_S: Final = 1.0
+_STALE_S: Final = 0.2
 # A stranger's guesses are not remembered, so this bounds only what peers with valid tokens use.
 _REMEMBERED: Final = 10_000
 
@@ -166,21 +168,23 @@ class Doorkeeper:
             Unauthorized: no token, or nobody's.
             NotDurable: Redis is away and memory doesn't know the token.
         """
-        found: dict[str, Caller] = {}
+        meant = candidates(headers)
+        filed = [caller for token, form in meant if (caller := self._from_file(token, form)) is not None]
+        if len({caller.link for caller in filed}) > 1:
+            raise Unauthorized("no valid credentials token")
+        if filed:
+            return filed[0]
+        # Tokens that handshakes gave out are no Base64: of two forms at most one can be such a token.
         away: NotDurable | None = None
-        for token, form in candidates(headers):
+        for token, form in meant:
             try:
-                caller = self._from_file(token, form) or await self._from_handshake(token, form)
+                caller = await self._from_handshake(token, form)
             except NotDurable as error:
                 away = error  # the other form may be known all the same
                 continue
             if caller is not None:
-                found.setdefault(caller.link, caller)
-        if not found and away is not None:
-            raise away
-        if len(found) != 1:
-            raise Unauthorized("no valid credentials token")
-        return next(iter(found.values()))
+                return caller
+        raise away or Unauthorized("no valid credentials token")
 
     def _from_file(self, token: str, form: str) -> Caller | None:
         owner = self._filed.get(self._digest(self._own_key, token))
@@ -198,11 +202,14 @@ class Doorkeeper:
         if remembered and remembered[0] > time.monotonic():
             return remembered[1]
         try:
-            packed = await self._lookup(digest)
-        except NotDurable:
-            if remembered:
-                return remembered[1]
-            raise
+            async with asyncio.timeout(_STALE_S if remembered else None):
+                packed = await self._lookup(digest)
+        except (NotDurable, TimeoutError):
+            if not remembered:
+                raise
+            # Redis is away, or stands still: nobody waits for it because of a token that was good a moment ago.
+            self._seen[digest] = (time.monotonic() + _REMEMBER_S, remembered[1])
+            return remembered[1]
         if packed is None:
             self._seen.pop(digest, None)
             return None
