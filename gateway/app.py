@@ -69,8 +69,13 @@ log = structlog.get_logger()
 ADAPTERS: Final[Mapping[str, Adapter]] = {adapter.version: adapter for adapter in VERSIONS}
 """Every version this build speaks, oldest first."""
 
-_DRAIN_S: Final = 4.0
-"""Seconds that a stop waits for requests under way, and then for deliveries; the contract says 12 for all of it."""
+_DRAIN_S: Final = 10.2
+"""Seconds that a stop waits for deliveries under way: longer than any may take. The contract says 12 for all of it."""
+
+_REQUESTS_S: Final = 4.6
+"""The same for requests, after the notice. aiohttp waits so long for them, then so long again for what it cancelled."""
+
+_OPERATORS_S: Final = 0.3
 
 _CANCEL_S: Final = 0.2
 _RETRY_S: Final = 0.5
@@ -150,12 +155,7 @@ class Gateway:
                 gateway._start()
                 yield gateway
             finally:
-                gateway.health.leaving = True
-                gateway._server.leaving = True
-                await asyncio.sleep(notice)
-                for runner in runners:
-                    await runner.cleanup()  # no new requests; those under way end
-                await gateway._stop()
+                await gateway._leave(runners, notice)
         finally:
             await gateway._wires.aclose()
             await store.aclose()
@@ -233,11 +233,11 @@ class Gateway:
 
     async def _listen(self, *, shared: bool) -> tuple[web.AppRunner, ...]:
         # Bodies are inflated by web/coding.py, which knows a cap.
-        ocpi = web.AppRunner(self._server.app(), access_log=None, shutdown_timeout=_DRAIN_S, auto_decompress=False)
+        ocpi = web.AppRunner(self._server.app(), access_log=None, shutdown_timeout=_REQUESTS_S, auto_decompress=False)
         ledger = LedgerApi(book=self._book, store=self.store, links=lambda: self._book.links(self.links.settings))
         token = self.settings.admin.token
         operators = admin_app(self.health, ledger.routes, SCHEMAS, token.value if token else None)
-        admin = web.AppRunner(operators, access_log=None, shutdown_timeout=1)
+        admin = web.AppRunner(operators, access_log=None, shutdown_timeout=_OPERATORS_S)
         try:
             await ocpi.setup()
             await admin.setup()
@@ -406,25 +406,31 @@ class Gateway:
         if difference.restart:
             log.warning("config.needs_restart", keys=difference.restart, todo="these count after a restart only")
         log.info("config.reloaded", **{name: value for name, value in attrs.asdict(difference).items() if value})
+        await self._tell_unfiled()
         return difference
 
     async def _tell_unfiled(self) -> None:
-        """Links without a file that are owed something: their files were taken away while no gateway ran."""
+        """Links without a file that are owed something: their files were taken away while no gateway ran.
+
+        Or in the very moment in which something was said for them.
+        """
         with suppress(NotDurable):
-            for link in await self.store.owing():
-                if link not in self.links.settings:
-                    UNFILED.labels(link).set(1)
-                    log.error(
-                        "partner.file_missing", partner=link,
-                        todo="it is still owed something: put its file back, or see"
-                        f" `ocpi-gateway ledger list --partner {link}` and drop it",
-                    )  # fmt: skip
+            unfiled = [link for link in await self.store.receivers() if link not in self.links.settings]
+            owing = [link for link in unfiled if (await self.store.backlog(link)).total]
+            UNFILED.clear()
+            for link in owing:
+                UNFILED.labels(link).set(1)
+                log.error(
+                    "partner.file_missing", partner=link,
+                    todo="it is still owed something: put its file back, or see"
+                    f" `ocpi-gateway ledger list --partner {link}` and drop it",
+                )  # fmt: skip
 
     async def _check_settled(self, removed: Iterable[str]) -> None:
         """That nothing is owed to these links. A file isn't taken away from what is owed: a person decides that."""
         for link in removed:
             left = await self.store.backlog(link)
-            if count := left.due + left.held + left.cdrs:
+            if count := left.total:
                 raise StillOwed(
                     f"{link} has no file any more, and is owed {count} objects, {left.cdrs} of them CDRs: put the file"
                     f" back until they are delivered, or see `ocpi-gateway ledger list --partner {link}` and drop them"
@@ -432,10 +438,20 @@ class Gateway:
 
     # Going down -------------------------------------------------------------------------------------------------------
 
-    async def _stop(self) -> None:
+    async def _leave(self, runners: Iterable[web.AppRunner], notice: float) -> None:
+        """Tell that it leaves, and let end what is under way: requests, and beside them deliveries."""
         log.info("gateway.stopping")
+        self.health.leaving = True
+        self._server.leaving = True
+        delivering = asyncio.create_task(self.courier.finish(_DRAIN_S), name="finish deliveries")
         await self._sync.aclose()
-        await self.courier.finish(_DRAIN_S)
+        await asyncio.sleep(notice)
+        for runner in runners:
+            await runner.cleanup()  # no new requests
+        await delivering
+        await self._stop()
+
+    async def _stop(self) -> None:
         await self._lists.aclose()
         await cancelled(*self._tasks, *self._joins, *self._keeping.values())
         for task in self._tasks:

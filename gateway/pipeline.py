@@ -452,7 +452,12 @@ class Pipeline:
         ended = frozenset(CdrState) - {CdrState.PENDING, CdrState.IN_FLIGHT}
         for target in targets:
             await self._objects.cdr_move(
-                target.link, cdr, ended, CdrState.PENDING, reason="revised by its sender", at_ms=_now_ms(),
+                target.link,
+                cdr,
+                ended,
+                CdrState.PENDING,
+                reason="revised by its sender",
+                at_ms=_now_ms(),
                 digest="",
             )
 

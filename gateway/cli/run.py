@@ -62,6 +62,8 @@ def run(
     SIGHUP reads the configuration again: partners that are new, gone or different are taken over without a request
     lost. With a mistake in it, or a file gone whose partner is still owed something, everything stays as it was.
     """
+    early: list[int] = []  # a SIGHUP that comes while this process starts
+    signal.signal(signal.SIGHUP, lambda number, _: early.append(number))
     config = find_config(folder)
     try:
         settings = load(config, tools.versions, os.environ)
@@ -77,9 +79,8 @@ def run(
             crew = Crew(workers, ("--config", str(config), "--data", str(where), "--log-level", log_level))
             raise SystemExit(asyncio.run(crew.run(settings, where)))
         if worker is None or worker == 0:
-            for warning in settings.warnings:
-                click.echo(f"warning: {warning}", err=True)
-        asyncio.run(_Process(tools, config, where, worker).serve(settings))
+            _warn(settings)
+        asyncio.run(_Process(tools, config, where, worker, early).serve(settings))
     except (NoServer, InUse) as error:
         refuse(str(error))
     except OSError as error:
@@ -92,12 +93,14 @@ class _Process:
 
     Attributes:
         worker: which of several it is; None for one alone.
+        early: the SIGHUPs that came before it could act on them.
     """
 
     tools: Tools
     config: Path
     data: Path
     worker: int | None
+    early: Sequence[int]
 
     async def serve(self, settings: Settings) -> None:
         """Until SIGTERM or SIGINT."""
@@ -106,6 +109,8 @@ class _Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, again.set)
+        if self.early:
+            again.set()
         shared = self.worker is not None
         async with self.tools.serve(self._own(settings), self.data, shared=shared, notice=_NOTICE_S) as gateway:
             # What lives as long as the process need not be looked through by every collection: a third off the tail.
@@ -149,6 +154,8 @@ class _Process:
                 log.error("config.refused", reason=str(error), todo="everything is as before; send SIGHUP again then")
                 self._told(well=False)
             else:
+                if not self.worker:
+                    _warn(settings)
                 log.info("config.read", ms=round((time.monotonic() - started) * 1000))
                 self._told(well=True)
 
@@ -181,6 +188,12 @@ class _Watched:
                 found = path.stat()
                 looks[path] = (found.st_ino, found.st_mtime_ns, found.st_size)
         return looks
+
+
+def _warn(settings: Settings) -> None:
+    """Tell what may be used, and had better be different."""
+    for warning in settings.warnings:
+        log.warning("config.warning", at=str(warning))
 
 
 def _use_fast_loop() -> None:

@@ -42,7 +42,7 @@ def done_with(settings: Settings, data: Path, what: Callable[[Store], Awaitable[
     try:
         return asyncio.run(done())
     except NotDurable as error:
-        click.echo(f"{error.message}: see that Redis runs", err=True)
+        click.echo(f"what is kept can't be looked at: {error.message}; see ocpi-gateway doctor", err=True)
         raise SystemExit(1) from None
 
 

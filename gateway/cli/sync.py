@@ -71,9 +71,10 @@ async def _states(
     plans = [plan for link in wanted for plan in agenda.plans(links.directory[link.id])]
     ids = [plan.source.id for plan in plans]
     packed, leases = await store.pulls(ids), await store.leases(ids)
-    sources = [plan.source for plan in plans]
-    stored = zip(sources, map(decode, packed), strict=True)
-    found = [_state(source, state, reading=source.id in leases) for source, state in stored]
+    stored = zip(plans, map(decode, packed), strict=True)
+    found = [
+        _state(plan.source, state, due=plan.due(state), reading=plan.source.id in leases) for plan, state in stored
+    ]
     return [*found, *(state for link in wanted if not links.directory[link.id].registered for state in _waiting(link))]
 
 
@@ -81,10 +82,10 @@ def _waiting(link: LinkSettings) -> list[dict[str, Any]]:
     """The lists of a link that isn't registered: nothing is read of them, and that is said."""
     pulled = [module for module, use in link.modules.items() if use.pull_every is not None]
     sources = [Source(link.id, module, link.theirs[0].party) for module in pulled]
-    return [_state(source, State(), reading=False) | {"registered": False} for source in sources]
+    return [_state(source, State(), due=0, reading=False) | {"registered": False} for source in sources]
 
 
-def _state(source: Source, state: State, *, reading: bool) -> dict[str, Any]:
+def _state(source: Source, state: State, *, due: int, reading: bool) -> dict[str, Any]:
     crawl = state.crawl
     return {
         "partner": source.link,
@@ -94,7 +95,7 @@ def _state(source: Source, state: State, *, reading: bool) -> dict[str, Any]:
         "completed": _moment(state.completed),
         "full": _moment(state.full),
         "watermark": _moment(max(state.high, 0)),
-        "next": _moment(state.due),
+        "next": _moment(due),
         "running": None if crawl is None else {
             "reading": reading,
             "full": crawl.full,

@@ -27,6 +27,7 @@ _STOP_S: Final = 11.5
 
 _BAD_CONFIGURATION: Final = 78
 _PAUSE_S: Final = 1.0
+_LONG_PAUSE_S: Final = 5.0  # after files that can't be used: somebody has to correct them
 
 
 @define
@@ -63,7 +64,12 @@ class Crew:
             return next((code for code in codes if code), 0)
 
     async def _keep(self, place: int) -> int:
-        """One worker, started again as long as it shall run."""
+        """One worker, started again as long as it shall run.
+
+        What can't be used from the start ends them all. If files have become bad since, the others have good ones, and
+        go on.
+        """
+        first = True
         while True:
             worker = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "gateway", "run", *self.options, "--worker", str(place),
@@ -75,11 +81,12 @@ class Crew:
             code = await worker.wait()
             if self._stopping:
                 return code
-            if code == _BAD_CONFIGURATION:
+            if code == _BAD_CONFIGURATION and first:
                 self._stop()
                 return code
+            first = False
             log.error("worker.ended", worker=place, code=code, todo="it is started again; its last lines say why")
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(_LONG_PAUSE_S if code == _BAD_CONFIGURATION else _PAUSE_S)
 
     def _tell(self, number: signal.Signals) -> None:
         for worker in self._working.values():

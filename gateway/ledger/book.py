@@ -249,6 +249,8 @@ class Decision:
         if self.verdict is Verdict.CONFIRM and not entry.is_cdr:
             return "is no CDR: only these are confirmed; resend sends the whole object, and needs no confirmation"
         resend = self.verdict is Verdict.RESEND
+        if resend and entry.state is CdrState.DROPPED and not self.reason:
+            return "is dropped: to send it after all takes a reason"
         if entry.state in DECIDABLE[self.verdict] or (entry.state is CdrState.DELIVERED and resend and self.again):
             return None
         match entry.state:

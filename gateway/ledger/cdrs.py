@@ -27,6 +27,7 @@ import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -92,19 +93,22 @@ class Postings:
         original = self._original(name, said)
         async with self.store.lane(link.id, original or name, LANE_MS):
             errand = self.errands.of(link, name, said, tenure)
-            if not await self._may_go(errand, entry, original, directory):
+            repeated = entry.attempts > 0 and not self.breakers.is_open(link.id, Module.CDRS)
+            if not await self._may_go(errand, entry, original, directory, repeated=repeated):
                 return
             attempt: Attempt | None = None
             try:
                 attempt = await self._post(errand, entry, directory)
             finally:
-                if entry.attempts:
+                if repeated:
                     in_vain = attempt is not None and not (attempt.good or attempt.kept_back)
                     self.pace.repeated(link.id, in_vain=in_vain)
 
     # May it go? -------------------------------------------------------------------------------------------------------
 
-    async def _may_go(self, errand: Errand, entry: CdrEntry, original: Name | None, directory: Directory) -> bool:
+    async def _may_go(
+        self, errand: Errand, entry: CdrEntry, original: Name | None, directory: Directory, *, repeated: bool
+    ) -> bool:
         now, retry = ms(self.clock()), errand.link.dialect.policy.push_retry
         longest = retry.max_age if retry is not None else None
         if longest is not None and now - entry.owed > longest.total_seconds() * 1000:
@@ -120,7 +124,7 @@ class Postings:
             await self._put_off(errand, entry, now + int(ABSENT_S * 1000), why)
         elif (reason := await self._waits_for(errand, original)) is not None:
             await self._put_off(errand, entry, now + int(_ORIGINAL_S * 1000), reason)
-        elif not self.pace.begins(errand.link.id, repeated=entry.attempts > 0):
+        elif not self.pace.begins(errand.link.id, repeated=repeated):
             await self._put_off(errand, entry, self.pace.next_chance(errand.link.id), entry.reason)
         else:
             return True
@@ -180,7 +184,11 @@ class Postings:
         if not await self._begin(tenure, name, digest):
             return None
         post = Change(verb=Verb.POST, ref=errand.message.ref, kind=Kind.CDR, body=down.data)
-        attempt = await self.errands.attempt(errand.losing(down.losses), post)
+        try:
+            attempt = await self.errands.attempt(errand.losing(down.losses), post)
+        except Ousted:
+            await self._not_begun(tenure, entry)
+            raise
         # The answer is known now, and nowhere else: it isn't forgotten because Redis is away.
         await self._insist(lambda: self._ended(errand, entry, attempt))
         return attempt
@@ -196,6 +204,15 @@ class Postings:
                 lambda: self._move(tenure, name, {CdrState.IN_FLIGHT}, CdrState.PENDING, reason=lost, digest="")
             )
             return False
+
+    async def _not_begun(self, tenure: Tenure, entry: CdrEntry) -> None:
+        """It was to be in flight, and the time for it was over: if it is still ours, nothing has happened."""
+        with suppress(Ousted):
+            await self._insist(
+                lambda: self._move(
+                    tenure, entry.name, {CdrState.IN_FLIGHT}, CdrState.PENDING, reason=entry.reason, digest=entry.digest
+                )
+            )
 
     async def _insist(self, write: Callable[[], Awaitable[Any]]) -> None:
         while True:

@@ -50,7 +50,8 @@ URGED_S: Final = 600.0
 """Seconds between two tries at most that a partner provokes by calling in, while none of them reaches it."""
 
 AROUND_S: Final = 1.0
-_SWEEP_S: Final = 5.0
+_SWEEP_S: Final = 2.0
+_LEFT_S: Final = 0.5  # who spreads a note takes milliseconds: an older one was left by somebody who died
 _COUNT_S: Final = 15.0
 _NOT_AGAIN_S: Final = 1.0
 
@@ -181,7 +182,7 @@ class Courier:
         """Whatever waits after a failure may go now, wherever the link's loop runs. Whether there was anything."""
         waited = self._breakers.any_open(link)
         self._breakers.urge(link)
-        self._pace.end_rest(link)
+        self._pace.occasion(link)
         if await self._store.urge(link) or waited:
             self.wake(link)
             await self._store.notify(link)
@@ -273,7 +274,7 @@ class Courier:
     async def _sweep(self) -> None:
         while True:
             try:
-                if found := await self._store.orphans(older_than_ms=int(_SWEEP_S * 1000)):
+                if found := await self._store.orphans(older_than_ms=int(_LEFT_S * 1000)):
                     log.info("delivery.orphans", found=found)
             except NotDurable:
                 pass  # told once by the store itself

@@ -112,7 +112,12 @@ class Errands:
             raise
 
     async def attempt(self, errand: Errand, change: Change) -> Attempt:
-        """One request, its line in the log, and how it ended."""
+        """One request, its line in the log, and how it ended.
+
+        Raises:
+            Ousted: nothing was sent, because the tenure may be over.
+        """
+        errand.tenure.check()
         body = None if change.body is None else Document(change.kind, change.body)
         trace = Trace(request_id=str(uuid.uuid4()), correlation_id=errand.message.trace.correlation_id)
         canonical = self.canonical(errand) if errand.message.losses else {}

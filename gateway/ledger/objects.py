@@ -76,7 +76,8 @@ class Objects:
                 log.info("delivery.absent", partner=link.id, module=due.name.module, hub_says=status)
                 await self._postpone(errand, due, ms(self.clock()) + int(ABSENT_S * 1000))
                 return
-            repeated, failures = self.pace.repeats(link.id, due), self.pace.failures(link.id, due.name)
+            trial = self.breakers.is_open(link.id, due.name.module)
+            repeated, failures = self.pace.repeats(link.id, due) and not trial, self.pace.failures(link.id, due.name)
             if not self.pace.begins(link.id, repeated=repeated):
                 await self._postpone(errand, due, self.pace.next_chance(link.id))
                 return

@@ -5,7 +5,8 @@ one object that its receiver can't digest holds up no other. Where a file says `
 
 What is repeated comes on top of what is new, at the moment when a receiver has the least room for it. So within a
 minute a link gets no more repetitions that fail than a tenth of its first attempts, and three in any case. One that
-succeeds costs nothing, so that after an outage everything goes out at the link's own rate.
+succeeds costs nothing, so that after an outage everything goes out at the link's own rate. Where a breaker is open,
+its trials are all that goes out, and they have a pace of their own: no budget holds them up.
 
 And a link that rejects our token rejects everything: all that it is owed rests with it.
 """
@@ -135,10 +136,11 @@ class Pace:
         """Whether nothing is brought to it now."""
         return link in self._resting and time.monotonic() < self._resting[link][0]
 
-    def end_rest(self, link: str) -> None:
-        """There is an occasion to try it again."""
+    def occasion(self, link: str) -> None:
+        """They called in, or answer again: what was tried in vain before says nothing about now."""
         if link in self._resting:
             self._resting[link] = 0.0, self._resting[link][1]
+        self._budget(link).spent = 0
 
     # The budget -------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from attrs import define, field, frozen
 from gateway.breaker import Breakers
 from gateway.directory import Directory, Link
 from gateway.ledger.cdrs import Postings
+from gateway.ledger.errands import LANE_MS
 from gateway.ledger.objects import Objects
 from gateway.ledger.pace import Pace, ms
 from gateway.ledger.tenure import Tenure
@@ -56,7 +58,7 @@ class _Round:
         return sum((name.module is Module.CDRS) is cdrs for name in self.under_way)
 
     def begin(self, name: Name, delivery: Delivery) -> None:
-        self.under_way[name] = asyncio.create_task(_guarded(self.tenure, name, delivery))
+        self.under_way[name] = asyncio.create_task(delivery)
 
     async def some_end(self, news: asyncio.Event) -> None:
         """Wait until there is news, or a delivery has ended."""
@@ -137,9 +139,11 @@ class Rounds:
             return
         try:
             for due in await self._due(link, its):
-                its.begin(due.name, self.objects.bring(link, due, directory, its.tenure))
+                bringing = self.objects.bring(link, due, directory, its.tenure)
+                its.begin(due.name, self._guarded(its.tenure, due.name, bringing))
             for entry in await self._pending(link, its):
-                its.begin(entry.name, self.cdrs.bring(link, entry, directory, its.tenure))
+                posting = self.cdrs.bring(link, entry, directory, its.tenure)
+                its.begin(entry.name, self._guarded(its.tenure, entry.name, posting))
         except NotDurable:
             pass  # told by the store itself; the look around comes by
         except Ousted:
@@ -191,19 +195,31 @@ class Rounds:
             return None
         return link if link.delivers(self.clock()) else None
 
+    async def _guarded(self, tenure: Tenure, name: Name, delivery: Delivery) -> None:
+        try:
+            await delivery
+        except Ousted:
+            tenure.over = True  # another replica goes on
+            await self._doubt(tenure.link, name)
+        except NotDurable:
+            # What is owed is still owed; nothing was confirmed that isn't stored. Don't spin while Redis is away.
+            await asyncio.sleep(1)
+        except GatewayError as error:
+            log.info("delivery.put_off", partner=tenure.link, module=name.module, reason=error.message)
+            await asyncio.sleep(1)
+        except Exception as error:
+            # Not one of ours: a bug. The others go on, and this one doesn't spin either.
+            log.exception("delivery.crashed", partner=tenure.link, module=name.module, error=type(error).__name__)
+            await asyncio.sleep(1)
 
-async def _guarded(tenure: Tenure, name: Name, delivery: Delivery) -> None:
-    try:
-        await delivery
-    except Ousted:
-        tenure.over = True  # another replica goes on
-    except NotDurable:
-        # What is owed is still owed; nothing was confirmed that isn't stored. Don't spin while Redis is away.
-        await asyncio.sleep(1)
-    except GatewayError as error:
-        log.info("delivery.put_off", partner=tenure.link, module=name.module, reason=error.message)
-        await asyncio.sleep(1)
-    except Exception as error:
-        # Not one of ours: a bug. The others go on, and this one doesn't spin either.
-        log.exception("delivery.crashed", partner=tenure.link, module=name.module, error=type(error).__name__)
-        await asyncio.sleep(1)
+    async def _doubt(self, link: str, name: Name) -> None:
+        """Something of ours may have arrived after what its new tenure sent: nobody knows what the receiver has.
+
+        A CDR is another matter: whoever took over has found it in flight.
+        """
+        if name.module is Module.CDRS:
+            return
+        with suppress(NotDurable, GatewayError):
+            async with self.store.lane(link, name, LANE_MS):
+                await self.store.take(link, name)
+                await self.store.owe(link, name, ms(self.clock()))

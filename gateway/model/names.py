@@ -327,6 +327,10 @@ class Backlog:
     cdrs: int
     oldest: int | None
 
+    @property
+    def total(self) -> int:
+        return self.due + self.held + self.cdrs
+
 
 @frozen
 class Registered:

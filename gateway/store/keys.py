@@ -63,6 +63,7 @@ og:once:id                  string who came first, and what he said; for a time
 og:deadlines                zset   ids of what ends by itself, by the time in ms
 og:epoch                    string which Redis this is: an epoch, when it began, how far it has come (``epoch.py``);
                                    in a cluster og:epoch:{number}, one for every 256 slots
+og:cache                    string with ``redis.cache_url``: the mark of the cache, in it and here (``split.py``)
 og:retold                   channel folded uids of tokens that were said anew, or for the first time
 og:wake                     channel links that are owed something as of now
 og:news                     channel topic and text of what another replica should know
@@ -229,6 +230,9 @@ class Keys:
 
     def epoch(self, tag: str = "") -> str:
         return f"{self.prefix}:epoch:{{{tag}}}" if tag else f"{self.prefix}:epoch"
+
+    def cache(self) -> str:
+        return f"{self.prefix}:cache"
 
     def deadlines(self) -> str:
         return f"{self.prefix}:deadlines"

@@ -18,6 +18,9 @@ from attrs import define
 from gateway.model.names import Name
 from gateway.store.leases import Leases
 
+ELSEWHERE: Final = b"\0"
+"""How a state begins that counts only while a cache holds what was read (``split.py``)."""
+
 # A crawl that takes longer than this isn't one any more.
 _LISTED_S: Final = 3 * 24 * 3600
 
@@ -27,7 +30,15 @@ class Pulled(Leases):
     """States of lists that we read. Every method raises ``NotDurable`` when Redis is away."""
 
     async def pulls(self, lists: Sequence[str]) -> list[bytes | None]:
-        """The states of these lists, in their order and in one round trip; None for one that was never read."""
+        """The states of these lists, in their order and in one round trip; None for one that was never read.
+
+        Also for one whose objects lay in a cache that there isn't any more.
+        """
+        return [
+            None if state is not None and state.startswith(ELSEWHERE) else state for state in await self._pulls(lists)
+        ]
+
+    async def _pulls(self, lists: Sequence[str]) -> list[bytes | None]:
         async with self.durable(), self.client.pipeline(transaction=False) as pipe:
             for each in lists:
                 pipe.get(self.keys.pull(each))

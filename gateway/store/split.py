@@ -12,16 +12,21 @@ isn't there, and may be there, is looked for in the cache.
 
 A cache that is full refuses what would lie in it; one that is away makes NotDurable of what only it can know. Whoever
 can do with less, since it takes in a CDR, reads ``forgiving``: then what it would know is unknown.
+
+One that comes back empty is noticed by a mark that was written into it. How far a list of others was read counts only
+with the mark of the cache that got it: so lists are read again, as a whole, and whoever only pushes is an alarm.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Awaitable, Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
+import structlog
 from attrs import define, evolve, field
 
 from gateway.model.errors import NotDurable
@@ -29,7 +34,10 @@ from gateway.model.modules import Module
 from gateway.model.names import Name, Said, Saying, fold
 from gateway.model.party import Party
 from gateway.settings import Settings
+from gateway.store.pulled import ELSEWHERE
 from gateway.store.redis import Store
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -37,6 +45,8 @@ _REBUILT: Final = frozenset({Module.TOKENS, Module.LOCATIONS, Module.TARIFFS})
 # Ranks of the cache come after those of main: more than that are never given there.
 _BEHIND: Final = 1 << 40
 _MOVED: Final = -1
+_LOOK_EVERY_S: Final = 2.0
+_MARK: Final = 16  # characters
 
 
 @define(eq=False)
@@ -52,6 +62,8 @@ class Split(Store):
     cache: Store = field(kw_only=True)
     ours: set[Party] = field(kw_only=True, factory=set)
     forgiving: bool = field(kw_only=True, default=False)
+    _cache_mark: bytes | None = field(default=None, init=False)
+    _list_marks: dict[str, bytes] = field(factory=dict, init=False)
 
     def adopt(self, settings: Settings) -> None:
         """These are the links from now on."""
@@ -61,6 +73,67 @@ class Split(Store):
     async def aclose(self) -> None:
         await super().aclose()
         await self.cache.aclose()
+
+    # A cache that comes back empty ------------------------------------------------------------------------------------
+
+    async def watch(self) -> None:
+        await asyncio.gather(super().watch(), self._watch_cache())
+
+    async def pulls(self, lists: Sequence[str]) -> list[bytes | None]:
+        """As without a cache; None too for one that was read into a cache that has lost it since.
+
+        While the cache is away, it counts as if it had everything: what is to be stored there isn't stored anyway.
+        """
+        found = await self._pulls(lists)
+        there = [list_ for list_ in lists if self._is_read_into_cache(list_)]
+        if not there:
+            return found
+        try:
+            mark = await self.cache.command("GET", self.keys.cache())
+        except NotDurable:
+            return [state if state is None else _unmarked(state) for state in found]
+        for list_ in there:
+            self._list_marks[list_] = mark or b""
+        meant = ELSEWHERE + (mark or b"")
+        return [
+            state
+            if state is None or not state.startswith(ELSEWHERE)
+            else _unmarked(state) if mark and state.startswith(meant) else None
+            for state in found
+        ]  # fmt: skip
+
+    async def pull_keep(self, list_: str, state: bytes, *, fence: int | None = None) -> None:
+        if self._is_read_into_cache(list_):
+            state = ELSEWHERE + (self._list_marks.get(list_) or await self._recognise_cache()) + state
+        await super().pull_keep(list_, state, fence=fence)
+
+    def _is_read_into_cache(self, list_: str) -> bool:
+        _, module, party = list_.rsplit(":", 2)
+        return Module(module) in _REBUILT and Party.parse(party) not in self.ours
+
+    async def _watch_cache(self) -> None:
+        while True:
+            with suppress(NotDurable):
+                await self._recognise_cache()
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _recognise_cache(self) -> bytes:
+        """The mark of this cache; one that has none is given one, and if there was another before, that is an alarm."""
+        mark: bytes | None = await self.cache.command("GET", self.keys.cache())
+        if mark is None:
+            await self.cache.command("SET", self.keys.cache(), secrets.token_hex(_MARK // 2), "NX")
+            mark = await self.cache.command("GET", self.keys.cache())
+        assert mark is not None
+        if mark != self._cache_mark:
+            before = await self.command("SET", self.keys.cache(), mark, "GET")
+            if before is not None and before != mark:
+                log.error(
+                    "redis.cache_lost", where=self.cache.where,
+                    todo="lists with pull_every are read again as a whole; what partners only push is missing until:"
+                    " ocpi-gateway sync run PARTNER --full",
+                )  # fmt: skip
+            self._cache_mark = mark
+        return mark
 
     # Objects ----------------------------------------------------------------------------------------------------------
 
@@ -199,6 +272,10 @@ class Split(Store):
             if not self.forgiving:
                 raise
             return nothing
+
+
+def _unmarked(state: bytes) -> bytes:
+    return state[len(ELSEWHERE) + _MARK :] if state.startswith(ELSEWHERE) else state
 
 
 def configured(settings: Settings, data: Path, url: str) -> Store:

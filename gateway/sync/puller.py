@@ -147,6 +147,7 @@ class Sync:
         self._clock = clock
         self._who = secrets.token_hex(8)
         self._reading: dict[str, asyncio.Task[None]] = {}
+        self._mine: set[str] = set()
         self._quiet: dict[str, float] = {}
         self._news = asyncio.Event()
         self._closing = False
@@ -184,7 +185,7 @@ class Sync:
             plan
             for link in links.values()
             for plan in self._agenda.plans(link)
-            if plan.source.id not in self._reading and self._quiet.get(plan.source.id, 0.0) <= here
+            if plan.source.id not in self._reading.keys() | self._mine and self._quiet.get(plan.source.id, 0.0) <= here
         ]
         if not plans:
             return
@@ -193,7 +194,7 @@ class Sync:
         for plan, state in zip(plans, map(decode, packed), strict=True):
             _tell_age(plan.source, state, now)
             if plan.now(state, now) is None:
-                wait = (state.due - ms_of(now)) / 1000
+                wait = (plan.due(state) - ms_of(now)) / 1000
                 self._quiet[plan.source.id] = here + min(max(wait, _LOOK_S), _LOOK_AGAIN_S)
             elif len(self._reading) < AT_ONCE and busy[plan.source.link] < AT_ONCE_OF_A_LINK:
                 busy[plan.source.link] += 1
@@ -228,6 +229,7 @@ class Sync:
         fence = await self._store.lease(source.id, self._who, LEASE_MS)
         if fence is None:
             return False
+        self._mine.add(source.id)
         reading = asyncio.ensure_future(read(fence))
         keeping = asyncio.create_task(self._keep(source, reading), name=f"lease {source.id}")
         try:
@@ -239,6 +241,7 @@ class Sync:
                 return False
             raise
         finally:
+            self._mine.discard(source.id)
             reading.cancel()
             keeping.cancel()
             with suppress(NotDurable):
@@ -460,14 +463,16 @@ class Sync:
         counts = replace(crawl.counts, gone=gone)
         # Something may have been missed in one that wasn't steady: then the next one reads everything again.
         full = (crawl.began if crawl.steady else 0) if crawl.daily else state.full
+        now = self._clock()
+        due = reading.plan.after_success(now)
         state = replace(
             state, completed=crawl.began, full=full, over_there=crawl.over_there, high=max(state.high, crawl.high),
-            due=reading.plan.after_success(self._clock()), failures=0, error="", last=counts,
+            due=due, wait=due - ms_of(now), failures=0, error="", last=counts,
             refused=refused if crawl.full else state.refused,
             crawl=None,
         )  # fmt: skip
         await self._store.pull_keep(source.id, encode(state), fence=reading.fence)
-        _tell_age(source, state, self._clock())
+        _tell_age(source, state, now)
         return state, Report(source=source, full=crawl.full, counts=counts, refused=refused)
 
     async def _failed(self, reading: _Reading, state: State, error: Exception) -> tuple[State, Report]:
@@ -478,7 +483,7 @@ class Sync:
         if crawl is not None and isinstance(error, ReceiverTimeout):
             crawl = with_fewer(crawl) or crawl
         state = replace(
-            state, due=reading.plan.after_failure(failures, self._clock()), failures=failures, error=text,
+            state, due=reading.plan.after_failure(failures, self._clock()), wait=0, failures=failures, error=text,
             crawl=None if stuck or isinstance(error, Endless) else crawl,
         )  # fmt: skip
         await self._store.pull_keep(reading.source.id, encode(state), fence=reading.fence)

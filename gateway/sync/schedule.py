@@ -34,6 +34,7 @@ ABANDONED: Final = timedelta(hours=24)
 FIRST_PAUSE: Final = timedelta(seconds=5)
 LONGEST_PAUSE: Final = timedelta(minutes=5)
 
+_SPREAD: Final = 0.1
 _GROWS: Final = frozenset({Module.SESSIONS, Module.CDRS})
 _NIGHT_FROM: Final = 1  # o'clock
 _NIGHT_MINUTES: Final = 4 * 60
@@ -101,13 +102,14 @@ class Plan:
             return None
         if state.registered != self.registered:
             return Scope.FULL
-        if state.failures and now < moment_of(state.due):
+        due = moment_of(self.due(state))
+        if state.failures and now < due:
             return None
         if state.crawl is not None and now - moment_of(state.crawl.began) < ABANDONED:
             return Scope.REST
         if state.full and self._of_the_night(state, now, local):
             return Scope.NIGHTLY
-        if now < moment_of(state.due):
+        if now < due:
             return None
         if not state.full:
             return Scope.FULL
@@ -120,6 +122,11 @@ class Plan:
         minute = (local.hour - _NIGHT_FROM) * 60 + local.minute
         own = zlib.crc32(self.source.id.encode()) % _NIGHT_MINUTES
         return own <= minute < _NIGHT_MINUTES and since > _NOT_AGAIN
+
+    def due(self, state: State) -> int:
+        """When it is read next, in milliseconds since 1970: sooner than was settled, if ``every`` is shorter by now."""
+        longest = int(self.every * (1 + _SPREAD) / timedelta(milliseconds=1))
+        return state.due - max(0, state.wait - longest)
 
     def reads_all(self, scope: Scope) -> bool:
         """Whether what isn't in it then is gone."""
@@ -143,7 +150,7 @@ class Plan:
 
     def after_success(self, now: datetime) -> int:
         """When it is due next, in milliseconds since 1970; within a tenth earlier or later, so that lists spread."""
-        return ms_of(now + self.every * random.uniform(0.9, 1.1))  # noqa: S311 (spread, not secret)
+        return ms_of(now + self.every * random.uniform(1 - _SPREAD, 1 + _SPREAD))  # noqa: S311 (spread, not secret)
 
     def after_failure(self, failures: int, now: datetime) -> int:
         """When it is tried again, in milliseconds since 1970: later each time, within limits."""

@@ -120,6 +120,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         over_there: when the last complete reading began by the clock of the platform that lists.
         high: the latest last_updated that was ever seen.
         due: when it is read next, in milliseconds since 1970.
+        wait: how long that was from the end of the last reading, in milliseconds; 0 after one that failed.
         failures: readings in a row that came to no end.
         error: why the last one did; empty: it didn't.
         refused: what a full reading found gone and wasn't believed; empty: nothing.
@@ -133,6 +134,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     over_there: int = UNKNOWN
     high: int = UNKNOWN
     due: int = 0
+    wait: int = 0
     failures: int = 0
     error: str = ""
     refused: str = ""

@@ -2,8 +2,8 @@
 
 The other side of a handshake calls us back before it answers, so a verb on the command line can't do one alone; and a
 list is read by whoever brings on what is in it. So a verb writes its wish into the store and announces it; one of the
-replicas that run takes it, does it and writes down how it went. If nobody takes it in time, nobody runs, and whoever
-wished does it itself, with the listeners open for as long as it takes.
+replicas that run takes it, does it and writes down how it went; as long as it is at it, it says so. If nobody takes it
+in time, nobody runs, and whoever wished does it itself, with the listeners open for as long as it takes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from contextlib import suppress
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -18,7 +19,7 @@ import msgspec
 from attrs import frozen
 
 from gateway.handshake import NotNow, advice
-from gateway.model.errors import GatewayError, NotDurable
+from gateway.model.errors import GatewayError, NotConnected, NotDurable, NotFound
 from gateway.model.modules import Module
 from gateway.registered import Links
 from gateway.settings import Start
@@ -39,6 +40,9 @@ PULLED_S: Final = 12 * 3600.0
 
 _KEPT_S: Final = 300.0
 _LOOK_S: Final = 0.05
+
+AT_IT_S: Final = 4.0
+"""Seconds after which a gateway that doesn't say that it is still at it isn't."""
 
 
 class Deed(StrEnum):
@@ -131,12 +135,22 @@ class Wishes:
             packed = await self.store.recall(_wish(id))
             if packed is None or await self.store.claim(_wish(id), b"", _KEPT_S) is not None:
                 return
-            await self.store.remember(_taken(id), b"1", _KEPT_S)
+            await self.store.remember(_taken(id), b"1", AT_IT_S)
             wish = _decode(packed)
-            outcome = await self.perform(wish.link, wish.deed, wish.wanted)
-            await self.store.remember(_outcome(id), _encode(outcome), _KEPT_S)
+            at_it = asyncio.create_task(self._say_at_it(id), name="wish")
+            try:
+                outcome = await self.perform(wish.link, wish.deed, wish.wanted)
+                await self.store.remember(_outcome(id), _encode(outcome), _KEPT_S)
+            finally:
+                at_it.cancel()
         except NotDurable:
             return  # whoever wished reads that nothing came of it
+
+    async def _say_at_it(self, id: str) -> None:
+        while True:
+            await asyncio.sleep(AT_IT_S / 4)
+            with suppress(NotDurable):
+                await self.store.remember(_taken(id), b"1", AT_IT_S)
 
     async def perform(self, link: str, deed: Deed, wanted: Wanted = ALL) -> Outcome:
         """Do it here and now. Never raises for what a peer does wrong."""
@@ -144,7 +158,7 @@ class Wishes:
             return Outcome(
                 False,
                 f"the gateway that runs has no link {link} in its configuration",
-                "restart it, so that it reads the files",
+                "send it SIGHUP, so that it reads the files",
             )
         try:
             match deed:
@@ -169,7 +183,12 @@ class Wishes:
             return Outcome(False, f"{error.status}: {error.message}", advice(error))
 
     async def _pull(self, link: str, wanted: Wanted) -> Outcome:
-        reports = await self.lists.pull(link, wanted.module, full=wanted.full, accept_shrink=wanted.accept_shrink)
+        try:
+            reports = await self.lists.pull(link, wanted.module, full=wanted.full, accept_shrink=wanted.accept_shrink)
+        except NotFound as error:
+            return Outcome(False, error.message, f"see `ocpi-gateway partner show {link}` for what they have")
+        except NotConnected as error:
+            return Outcome(False, error.message, f"see `ocpi-gateway partner show {link}`")
         pulled = tuple(
             Pulled(
                 module=report.source.module, party=str(report.source.party), full=report.full, good=report.good,
@@ -178,10 +197,12 @@ class Wishes:
             for report in reports
         )  # fmt: skip
         failed = [each for each in pulled if not each.good]
-        todo = "look at `sync status`, and at the log of the gateway" if failed else ""
-        if any(report.refused for report in reports):
-            todo = f"if it is meant: sync run {link} --full --accept-shrink"
-        return Outcome(not failed, f"{len(pulled)} lists read, {len(failed)} of them failed", todo, pulled)
+        todo = "see `ocpi-gateway sync status`, and the log of the gateway" if failed else ""
+        if refused := [report.source.module for report in reports if report.refused]:
+            only = f" {refused[0]}" if len(set(refused)) == 1 else ""
+            todo = f"if it is meant: ocpi-gateway sync run {link}{only} --full --accept-shrink"
+        lists = "1 list" if len(pulled) == 1 else f"{len(pulled)} lists"
+        return Outcome(not failed, f"{lists} read, {len(failed)} failed" if failed else f"{lists} read", todo, pulled)
 
     def _registered(self, link: str) -> str:
         """What registering has come to."""
@@ -204,14 +225,21 @@ async def wish(store: Store, link: str, deed: Deed, wanted: Wanted = ALL) -> Out
         if await store.claim(_wish(id), b"", _KEPT_S) is None:
             return None
         await _comes(store, _taken(id), TAKEN_S)
-    if outcome := await _comes(store, _outcome(id), PULLED_S if deed is Deed.PULL else GRANTED_S):
+    within = PULLED_S if deed is Deed.PULL else GRANTED_S
+    if outcome := await _comes(store, _outcome(id), within, as_long_as=_taken(id)):
         return _decode_outcome(outcome)
-    return Outcome(False, "the gateway took it, and hasn't said how it went", "look at its log, and at `partner show`")
+    look = "ocpi-gateway sync status" if deed is Deed.PULL else f"ocpi-gateway partner show {link}"
+    return Outcome(
+        False, "the gateway took it, and has ended or lost Redis before it was done", f"see {look}, and ask again"
+    )
 
 
-async def _comes(store: Store, id: str, within: float) -> bytes | None:
+async def _comes(store: Store, id: str, within: float, *, as_long_as: str | None = None) -> bytes | None:
+    """What is written under an id, as soon as it is; None if it isn't in time, or ``as_long_as`` is no longer there."""
     ends = time.monotonic() + within
-    while (found := await store.recall(id)) is None and time.monotonic() < ends:  # noqa: ASYNC110 (in another process)
+    while (found := await store.recall(id)) is None and time.monotonic() < ends:
+        if as_long_as is not None and await store.recall(as_long_as) is None:
+            return await store.recall(id)
         await asyncio.sleep(_LOOK_S)
     return found
 

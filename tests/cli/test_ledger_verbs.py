@@ -300,6 +300,10 @@ async def test_what_was_given_up_can_be_sent_again(desk: Desk) -> None:
     name = await desk.cdr("C-1", CdrState.DEAD)
     assert (await desk.do("drop", "C-1", "--reason", "settled by hand")).exit_code == 0
     assert (await desk.state(name)).state is CdrState.DROPPED
+    done = await desk.do("resend", "C-1")
+    assert done.exit_code == 1
+    assert "takes a reason" in done.output
+    assert (await desk.state(name)).state is CdrState.DROPPED
     before = desk.store.now()
     assert (await desk.do("resend", "C-1", "--reason", "not settled after all")).exit_code == 0
     entry = await desk.state(name)
@@ -456,7 +460,7 @@ async def test_a_redis_that_is_away_is_1(desk: Desk) -> None:
     file.write_text("\n".join("redis: {url: unix:///nonexistent}" if "redis:" in line else line for line in lines))
     done = await desk.do("list", "--json")
     assert done.exit_code == 1
-    assert "see that Redis runs" in done.output
+    assert "Redis can't be reached" in done.output
 
 
 def test_an_empty_ledger_is_an_empty_list(tmp_path: Path) -> None:

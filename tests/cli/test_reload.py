@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
-from processes import PARTNER, Installation, Running
+from processes import PARTNER, Installation, Running, core, volt
 from test_run import meeting
 
 from gateway.demo.identity import authorization
 from gateway.demo.peers import Peer
-from gateway.demo.story import tariff
+from gateway.demo.story import cdr_of, cdr_token, tariff
 
 RELOAD_S = 4.0
 
@@ -137,3 +137,64 @@ async def test_a_secret_in_a_file_is_read_again_when_it_changes(tmp_path: Path) 
         following.rename(secret)
         await gateway.told("config.read", within=RELOAD_S)
         assert [await opens("of-core"), await opens("of-core-again")] == [401, 200]
+
+
+async def test_what_a_partner_without_a_file_is_owed_is_told_until_it_is_settled(tmp_path: Path) -> None:
+    """Also of a CDR that waits for a person, and of a file that was taken away while no gateway ran."""
+    async with AsyncExitStack() as stack:
+        backend, partner = await stack.enter_async_context(core()), await stack.enter_async_context(volt())
+        installation = Installation.on(tmp_path, core=backend.versions_url)
+        async with installation.running() as gateway:
+            await backend.use_static(installation.versions_url, "of-core")
+            await partner.register(installation.versions_url, "volt-token-a")
+            partner.fail("cdrs", "POST", drop=True)
+            token = cdr_token("VLT", "04AABBCC", "DE-VLT-C0000042-7")
+            assert (await backend.push_cdr(cdr_of("CDR-1", "SESSION-1", token, datetime.now(UTC)))).status_code == 1000
+            await gateway.told("cdr.in_doubt")
+            gateway.process.terminate()
+            assert await gateway.end() == 0
+        file = installation.folder / "config/partners/volt.yaml"
+        file.unlink()
+        async with installation.running() as gateway:
+            (told,) = [line for line in gateway.log if line["event"] == "partner.file_missing"]
+            assert (told["partner"], told["level"]) == ("volt", "error")
+            unfiled = 'ocpi_gateway_owed_without_file{partner="volt"} 1.0'
+            assert unfiled in (await admin(installation, "/metrics"))[1].splitlines()
+            installation.write("partners/volt.yaml", PARTNER)
+            assert await hup(gateway) == "config.read"
+            assert "owed_without_file{" not in (await admin(installation, "/metrics"))[1]
+
+
+async def test_warnings_are_lines_of_the_log(tmp_path: Path) -> None:
+    """Whoever reads the log as JSON can read them too; a reload tells them anew."""
+    installation = Installation.on(tmp_path, more="redis: {on_weaker: warn}\n")
+    async with installation.running() as gateway:
+        (told,) = [line for line in gateway.log if line["event"] == "config.warning"]
+        assert told["at"].startswith(f"{tmp_path}/config/gateway.yaml:12:")
+        gateway.process.send_signal(signal.SIGHUP)
+        assert (await gateway.told("config.warning", within=RELOAD_S))["at"] == told["at"]
+
+
+async def test_a_gateway_that_starts_reloads_when_it_is_up(tmp_path: Path) -> None:
+    """A SIGHUP doesn't end it before it can act on it, and isn't forgotten."""
+    installation = Installation.on(tmp_path)
+    process = await installation.start("run", "--config", str(tmp_path / "config"), "--data", str(tmp_path / "data"))
+    gateway = Running(process)
+    try:
+        async with asyncio.timeout(RELOAD_S):
+            while not catches(process.pid, signal.SIGHUP):  # noqa: ASYNC110 (a process tells nobody)
+                await asyncio.sleep(0.001)
+        process.send_signal(signal.SIGHUP)
+        await gateway.told("config.read")
+        process.terminate()
+        assert await gateway.end() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+def catches(process: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler of a signal, by what Linux tells of it."""
+    status = Path(f"/proc/{process}/status").read_text()
+    (mask,) = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")]
+    return bool(int(mask, 16) >> (number - 1) & 1)

@@ -16,6 +16,7 @@ from processes import Installation, Running, core, volt
 
 from gateway.demo.peers import Peer
 from gateway.demo.story import cdr_of, cdr_token, tariff
+from gateway.web.json import loads
 
 STOP_S = 12.0
 AGAIN_S = 3.0
@@ -124,6 +125,24 @@ async def test_sigterm_finishes_what_is_under_way(tmp_path: Path) -> None:
             await partner.wait_for("PUT", "tariffs", after=heard)
         assert [call.segments[-1] for call in partner.received[heard:]] == ["LAST"]
         assert partner.complaints == backend.complaints == []
+
+
+async def test_sigterm_waits_for_who_is_slow(tmp_path: Path) -> None:
+    """A CDR and a list that take their seconds are within their deadlines: neither is cut short, nor in doubt."""
+    async with AsyncExitStack() as stack, meeting(tmp_path, stack) as (installation, gateway, backend, partner):
+        partner.delay = 8
+        cdr = cdr_of("C-1", "S-1", cdr_token("VLT", "04F017BEEF", "DE-VLT-C00000009-X"), datetime.now(UTC))
+        assert (await backend.push_cdr(cdr)).status_code == 1000
+        await partner.wait_for("POST", "cdrs")
+        listed = asyncio.create_task(backend.get("tokens", side="SENDER", to=("DE", "VLT")))
+        await partner.wait_for("GET", "tokens")
+        gateway.process.terminate()
+        async with asyncio.timeout(STOP_S):
+            assert (await listed).status_code == 1000
+            assert await gateway.end() == 0
+        folders = ("--config", str(tmp_path / "config"), "--data", str(tmp_path / "data"))
+        code, out, _ = await installation.done("ledger", "list", "--module", "cdrs", "--all", "--json", *folders)
+        assert (code, [entry["state"] for entry in loads(out.encode())]) == (0, ["delivered"])
 
 
 async def test_after_kill_9_the_next_one_delivers_within_3_seconds(tmp_path: Path) -> None:

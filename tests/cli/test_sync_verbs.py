@@ -111,6 +111,13 @@ async def test_a_list_that_cant_be_read_is_exit_code_1(town: World) -> None:
     assert (await sync(town, "status", "acme")).exit_code == 0
 
 
+async def test_a_list_that_they_dont_have(town: World) -> None:
+    """Exit code 1, and where to see what they do have."""
+    done = await sync(town, "run", "acme", "locations")
+    assert (done.exit_code, done.stdout) == (1, "acme has no list of locations for us\n")
+    assert done.stderr == "see `ocpi-gateway partner show acme` for what they have\n"
+
+
 async def test_a_list_that_shrank_too_much_is_a_persons_to_accept(town: World) -> None:
     """Exit code 1 with what to do; with ``--accept-shrink`` it is done."""
     for number in (1, 2):
@@ -121,6 +128,7 @@ async def test_a_list_that_shrank_too_much_is_a_persons_to_accept(town: World) -
         True,
         True,
     )
+    assert "ocpi-gateway sync run acme tokens --full --accept-shrink" in done.stderr
     assert (await sync(town, "status", "acme")).exit_code == 1
     meant = await told(town, "run", "acme", "--full", "--accept-shrink")
     assert (meant["good"], meant["lists"][0]["gone"]) == (True, 2)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from processes import Installation, Running, core, volt
@@ -15,6 +17,7 @@ from test_run import STOP_S
 
 from gateway.demo.identity import authorization
 from gateway.demo.story import tariff
+from gateway.web.json import loads
 
 AGAIN_S = 10.0
 
@@ -30,7 +33,7 @@ async def readiness(port: int) -> int | None:
 
 async def ready(port: int) -> None:
     async with asyncio.timeout(AGAIN_S):
-        while await readiness(port) != 200:
+        while await readiness(port) != 200:  # noqa: ASYNC110 (another process, which tells nobody)
             await asyncio.sleep(0.05)
 
 
@@ -74,6 +77,36 @@ async def test_two_workers_are_one_gateway(tmp_path: Path) -> None:
         assert await readiness(installation.admin) is await readiness(installation.admin + 1) is None
 
 
+async def test_files_that_became_bad_end_nobody_who_works(tmp_path: Path) -> None:
+    """A worker that dies then can't be replaced until they are good again; the other one goes on."""
+    async with AsyncExitStack() as stack:
+        installation = Installation.on(tmp_path)
+        gateway = await stack.enter_async_context(installation.running("--workers", "2"))
+        for place in range(2):
+            await ready(installation.admin + place)
+        gateway.process.send_signal(signal.SIGHUP)
+        await gateway.told("config.read")
+        await gateway.told("config.read")
+        bad = installation.write("partners/bad.yaml", "version: none\n")
+        os.kill(workers_of(gateway)[1], signal.SIGKILL)
+        assert (await gateway.told("worker.ended"))["code"] == -signal.SIGKILL
+        assert (await ended_again(gateway))["code"] == 78
+        assert await readiness(installation.admin) == 200
+        bad.unlink()
+        await ready(installation.admin + 1)
+        assert workers_of(gateway).keys() == {0, 1}
+
+
+async def ended_again(gateway: Running) -> Mapping[str, Any]:
+    """The next line about a worker that ended; what ``run`` says of bad files before isn't from the log."""
+    assert gateway.process.stderr is not None
+    async with asyncio.timeout(AGAIN_S):
+        while not (line := await gateway.process.stderr.readline()).startswith(b"{") or b"worker.ended" not in line:
+            assert line
+    ended: Mapping[str, Any] = loads(line)
+    return ended
+
+
 async def test_workers_want_ports_with_a_number(tmp_path: Path) -> None:
     """A free port each would be no shared one."""
     installation = Installation.on(tmp_path)
@@ -86,7 +119,7 @@ async def test_workers_want_ports_with_a_number(tmp_path: Path) -> None:
 
 
 async def test_leaving_is_told_before_it_happens(tmp_path: Path) -> None:
-    """From SIGTERM on it isn't ready; who calls all the same is answered, and told to come back on another connection."""
+    """From SIGTERM on it isn't ready; who calls all the same is answered, and told to come back on another one."""
     installation = Installation.on(tmp_path)
     async with installation.running() as gateway, aiohttp.ClientSession() as session:
         url, headers = installation.versions_url, {"Authorization": authorization("2.2.1", "of-core")}
@@ -94,7 +127,7 @@ async def test_leaving_is_told_before_it_happens(tmp_path: Path) -> None:
             assert (answer.status, answer.headers.get("Connection")) == (200, None)
         gateway.process.terminate()
         async with asyncio.timeout(STOP_S):
-            while await readiness(installation.admin) != 503:
+            while await readiness(installation.admin) != 503:  # noqa: ASYNC110 (as above)
                 await asyncio.sleep(0.01)
         async with session.get(url, headers=headers) as answer:
             assert (answer.status, answer.headers.get("Connection")) == (200, "close")

@@ -19,7 +19,7 @@ from gateway.settings.reference import FILES, schema
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIG = REPOSITORY / "config"
 VARIABLES = ("BACKEND_TOKEN", "BACKEND_TOKEN_IN", "MOBILITY_TOKEN", "MOBILITY_TOKEN_IN", "ACME_TOKEN_A", "STATIC_OUT",
-             "STATIC_IN", "ADMIN_TOKEN", "HUB_TOKEN_A")  # fmt: skip
+             "STATIC_IN", "ADMIN_TOKEN", "HUB_TOKEN_A", "EVENTS_TOKEN")  # fmt: skip
 
 
 def test_the_documents_are_current() -> None:

@@ -15,6 +15,7 @@ from gateway.demo.world import World
 from gateway.model.modules import Module
 from gateway.model.names import CdrState, Name
 from gateway.model.party import Party
+from gateway.web.json import dumps
 
 
 def location(number: int) -> Json:
@@ -47,6 +48,51 @@ async def test_what_doesnt_answer_is_spared_and_tried_when_it_calls(world: Begin
     await volt.wait_for("PUT", "locations", count=15)
     await settled(stage)
     assert sorted(set(locations(volt))) == [f"LOC-{number}" for number in range(10)]
+
+
+async def test_who_calls_in_is_tried_however_much_was_tried_in_vain(
+    world: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The budget of repetitions is for a partner of whom nothing is heard: a call of theirs begins it anew."""
+    monkeypatch.setattr("gateway.ledger.pace.FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr("gateway.ledger.courier.AROUND_S", 0.05)
+    stage = await world(VOLT, backend=operator(NEW))
+    volt = stage["volt"]
+    volt.fail("locations", "PUT", http=500, times=5)
+    await push(stage, 1, 2)
+    await volt.wait_for("PUT", "locations", count=5)  # two, and the three repetitions that a link has in any case
+    await settled(stage)
+    assert (await volt.get("locations", side="SENDER", query={"limit": "1"})).status_code == 1000
+    await volt.wait_for("PUT", "locations", count=7)
+
+
+async def test_what_a_crash_left_between_said_and_owed_is_there_within_3_seconds(world: Begin) -> None:
+    """It was acknowledged, and the process died before anybody was owed it: whoever else is there finds its note."""
+    stage = await world(VOLT, backend=operator(NEW))
+    said, name = dumps(location(1)), Name(Module.LOCATIONS, Party("NL", "EXA"), "LOC-1")
+    started = time.monotonic()
+    await stage.gateway.store.say(name, said, said, NEW, "core", None, ["volt"])
+    await stage["volt"].wait_for("PUT", "locations")
+    assert time.monotonic() - started < 3
+
+
+async def test_who_answers_again_gets_what_was_tried_in_vain(world: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A breaker that closes begins the budget of repetitions anew: what is owed doesn't wait for the next minute."""
+    monkeypatch.setattr("gateway.ledger.pace.FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr("gateway.ledger.courier.AROUND_S", 0.05)
+    monkeypatch.setattr("gateway.breaker.FIRST_S", 0.2)
+    stage = await world(VOLT, backend=operator(NEW))
+    volt = stage["volt"]
+    await volt.down()
+    await push(stage, 1, 2)
+    for _ in range(200):  # two, and the three repetitions: five calls in vain open the breaker
+        if stage.gateway.courier._breakers.is_open("volt", Module.LOCATIONS):
+            break
+        await asyncio.sleep(0.02)
+    await volt.up()
+    await push(stage, 3)
+    await volt.wait_for("PUT", "locations", lambda got: got.body["id"] == "LOC-1", timeout=10)
+    await volt.wait_for("PUT", "locations", lambda got: got.body["id"] == "LOC-2", timeout=10)
 
 
 async def test_one_object_that_a_server_stumbles_over_holds_up_no_other(world: Begin) -> None:

@@ -14,6 +14,7 @@ from scenes import (
     TWO,
     VOLT,
     Begin,
+    Json,
     at_volt,
     heard,
     operator,

@@ -1,4 +1,4 @@
-"""A Redis that accepts connections and answers nothing: what needs it waits for it, what doesn't goes on in its time."""
+"""A Redis that accepts connections and answers nothing: what needs it waits, what doesn't goes on in its time."""
 
 from __future__ import annotations
 

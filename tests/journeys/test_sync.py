@@ -560,6 +560,7 @@ async def test_metrics_tell_how_pulls_end_and_how_old_they_are(world: Begin) -> 
     assert (good._value.get() - before[0], bad._value.get() - before[1]) == (1, 1)
     assert 0 <= AGE.labels("acme", "tokens")._value.get() < 60
 
+
 @EITHER_OPERATOR
 async def test_a_cdr_that_was_read_before_it_is_pushed_is_delivered(
     world: Begin, name: str, version: str, party: str

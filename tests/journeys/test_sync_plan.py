@@ -67,10 +67,13 @@ def crawl(**more: Any) -> Crawl:
         (state(crawl=crawl()), NOON + ABANDONED, Scope.DELTA),
         (state(full=0), NOON, Scope.FULL),
         (state(full=0, due=ms_of(NOON) + 1000), NOON, None),
+        (state(due=ms_of(NOON) + 82_800_000, wait=86_400_000), NOON + timedelta(minutes=6), Scope.DELTA),
+        (state(due=ms_of(NOON) + 82_800_000, wait=86_400_000), NOON + timedelta(minutes=5), None),
     ],
     ids=[
         "never-read", "due", "not-yet", "registered-anew", "at-night", "not-twice-a-night", "goes-on",
         "waits-after-failure", "tried-again", "abandoned", "missed-something", "missed-something-and-waits",
+        "shorter-by-now", "shorter-by-now-and-waits",
     ],
 )  # fmt: skip
 def test_how_much_is_read_when(known: State, at: datetime, expected: Scope | None) -> None:

@@ -99,6 +99,16 @@ def test_the_budget_begins_anew_each_minute(pace: Pace, clock: Clock, monkeypatc
     assert pace.begins("acme", repeated=True)
 
 
+def test_an_occasion_begins_the_budget_anew(pace: Pace) -> None:
+    """They called in, or answered: what was tried in vain before says nothing about now."""
+    for _ in range(3):
+        assert pace.begins("acme", repeated=True)
+        pace.repeated("acme", in_vain=True)
+    assert not pace.begins("acme", repeated=True)
+    pace.occasion("acme")
+    assert [pace.begins("acme", repeated=True) for _ in range(4)] == [True, True, True, False]
+
+
 def test_a_new_reason_is_no_repetition(pace: Pace) -> None:
     """The object has changed since: that is a first attempt, though its failures are remembered."""
     pace.failed("acme", Due(NAME, ticket=1, at=0))
@@ -130,7 +140,7 @@ def test_who_rejects_our_token_is_left_alone_for_longer_and_longer(pace: Pace, m
     pace.turned_away("acme")
     now += 9
     assert pace.rests("acme")
-    pace.end_rest("acme")
+    pace.occasion("acme")
     assert not pace.rests("acme")
     pace.turned_away("acme")
     now += 19

@@ -161,7 +161,7 @@ async def test_there_is_nothing_to_rotate_without_a_registration(world: Begin) -
             with pytest.raises(NotNow, match=why):
                 await wish(name)
         assert len(w[name].received) == heard[name]
-    heard_by_volt, w["volt"].handshake.pause = len(w["volt"].received), 0.7
+    heard_by_volt, w["volt"].handshake.pause = len(w["volt"].received), 1.5
     first = asyncio.create_task(handshakes.rotate("volt"))
     await w["volt"].wait_for("GET", "details", after=heard_by_volt)
     with pytest.raises(NotNow, match="under way"):

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 from gateway.demo.world import Cast, World
+from gateway.model.modules import Module
 from gateway.store.redis import Store
-from gateway.web.wishes import WISH, Deed, wish
+from gateway.web.wishes import AT_IT_S, WISH, Deed, Wanted, wish
 
 Begin = Callable[..., Awaitable[World]]
 
@@ -57,3 +58,21 @@ async def test_what_nobody_took_is_taken_back(world: Begin) -> None:
     await stage.restart()
     await stage.gateway.wishes.grant(id)
     assert puts(stage) == 0
+
+
+async def test_who_wished_isnt_kept_waiting_by_a_gateway_that_ended(world: Begin) -> None:
+    """It was at it and was stopped: that is said within seconds, however long the deed might have taken."""
+    stage = await world(VOLT)
+    stage["volt"].slow("tokens", "GET", seconds=30)
+    redis = stage.settings.redis
+    assert redis.url is not None
+    store = Store.connect(redis.url.value, redis.prefix)
+    async with aclosing(store):
+        asked = asyncio.create_task(wish(store, "volt", Deed.PULL, Wanted(Module.TOKENS)))
+        await stage["volt"].wait_for("GET", "tokens")
+        await stage.stop()
+        async with asyncio.timeout(2 * AT_IT_S):
+            outcome = await asked
+    assert outcome is not None
+    assert not outcome.good
+    assert "sync status" in outcome.todo

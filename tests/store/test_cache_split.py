@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import pytest
 import pytest_asyncio
 from attrs import evolve
 from redis_processes import DURABLE, Process
+from structlog.testing import capture_logs
 
 from gateway.demo.story import ACME, VOLT, cdr_of, cdr_token, location, session, token_of_acme, token_of_volt
 from gateway.demo.world import World
@@ -20,6 +22,7 @@ from gateway.model.names import Moved, Name, Saying
 from gateway.model.party import Party
 from gateway.store.redis import Store
 from gateway.store.split import Split, forgiving
+from gateway.web.wishes import Deed
 
 EXA, ACM = Party("NL", "EXA"), Party("DE", "ACM")
 OURS, TOKEN = Name(Module.LOCATIONS, EXA, "LOC1"), Name(Module.TOKENS, ACM, "T1", "RFID")
@@ -183,3 +186,48 @@ async def test_billing_goes_on_while_the_cache_is(trouble: str, main: Process, c
         await world["volt"].wait_for("PUT", "sessions")
         assert (await world["volt"].wait_for("POST", "cdrs")).body["id"] == "C-1"
         world["acme"].complaints.clear()
+
+
+async def test_how_far_a_list_was_read_counts_with_the_cache_that_got_it(split: Split, cache: Process) -> None:
+    """A cache that lost it, even while it was being read, makes it one that was never read; not ours, and not CDRs."""
+    theirs, ours, cdrs = "acme:tokens:DE-ACM", "backend:locations:NL-EXA", "acme:cdrs:DE-ACM"
+    lists = [theirs, ours, cdrs]
+    assert await split.pulls(lists) == [None, None, None]
+    for list_ in lists:
+        await split.pull_keep(list_, b"page 1")
+    assert await split.pulls(lists) == [b"page 1", b"page 1", b"page 1"]
+    await cache.say("FLUSHALL")
+    for list_ in lists:
+        await split.pull_keep(list_, b"page 2")
+    assert await split.pulls(lists) == [None, b"page 2", b"page 2"]
+    await split.pull_keep(theirs, b"anew")
+    assert await split.pulls(lists) == [b"anew", b"page 2", b"page 2"]
+    cache.kill()
+    assert await split.pulls(lists) == [b"anew", b"page 2", b"page 2"]
+    without = Store(split.client, split.where, split.keys, split.now, split.trust)
+    assert await without.pulls(lists) == [None, b"page 2", b"page 2"]
+
+
+async def test_a_cache_that_comes_back_empty_is_filled_again(main: Process, cache: Process, tmp_path: Path) -> None:
+    """Tokens that are pulled are pulled as a whole, at once; the log tells what nobody can pull by itself."""
+    redis = f'redis: {{url: "{main.url}", cache_url: "{cache.url}"}}'
+    volt = evolve(VOLT, more="modules: {tokens: {pull_every: 24h}}\n")
+    async with World.of(tmp_path / "world", volt, gateway_yaml=redis) as world:
+        token = token_of_volt(datetime.now(UTC))
+        uid = token["uid"]
+        world["volt"].keep("tokens", token)
+        await world.gateway.wishes.perform("volt", Deed.PULL)
+        await known(world, uid)
+        before = len(world["volt"].received)
+        with capture_logs() as logs:
+            await cache.say("FLUSHALL")
+            await world["volt"].wait_for("GET", "tokens", after=before, timeout=15)
+            await known(world, uid)
+        assert [line["log_level"] for line in logs if line["event"] == "redis.cache_lost"] == ["error"]
+
+
+async def known(world: World, uid: str) -> None:
+    """Wait until the store has a token."""
+    async with asyncio.timeout(15):
+        while not await world.gateway.store.tokens_by_uid(uid):  # noqa: ASYNC110 (a pull tells nobody)
+            await asyncio.sleep(0.05)

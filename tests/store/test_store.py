@@ -264,7 +264,7 @@ async def test_the_server_is_described(store: Store) -> None:
 
 
 def test_scripts_touch_only_the_keys_they_are_given() -> None:
-    """No script makes up a key or reads a body: cluster slots and numbers with decimals depend on it. No channel either."""
+    """No script makes up a key or reads a body: cluster slots and numbers with decimals depend on it. Nor a channel."""
     scripts = [path.name.removesuffix(".lua") for path in (files("gateway.store") / "scripts").iterdir()]
     assert {"say", "see", "slice", "overdue", "reservation"} <= {*scripts}
     for name in scripts:
