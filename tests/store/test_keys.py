@@ -75,7 +75,7 @@ async def use_everything(store: Store) -> None:
     await store.set_fact("acme", "paused", b"")
     await store.pull_keep("acme:tokens:NL-EXA", b"")
     await store.pull_listed("acme:tokens:NL-EXA", "1", [TOKEN])
-    await store.command("SET", store.keys.cache(), b"mark")  # what a store with a cache does by itself (test_cache_split)
+    await store.command("SET", store.keys.cache(), b"mark")  # as test_cache_split has it
 
 
 async def test_every_key_is_on_the_page_and_every_row_is_used(store: Store) -> None:
