@@ -188,6 +188,9 @@ STORE_DURABLE: Final = Gauge(
 STORE_LOST: Final = Gauge(
     "ocpi_gateway_store_lost", "Whether Redis has come back without our data (1): nothing in it is believed."
 )
+CACHE_LOST: Final = Counter(
+    "ocpi_gateway_cache_lost", "How often the Redis of redis.cache_url was found to have come back empty."
+)
 EVENTS_FAILED: Final = Counter(
     "ocpi_gateway_events_failed", "Posts of changes of CDRs that the receiver of events didn't take."
 )

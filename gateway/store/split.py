@@ -36,6 +36,7 @@ from gateway.model.party import Party
 from gateway.settings import Settings
 from gateway.store.pulled import ELSEWHERE
 from gateway.store.redis import Store
+from gateway.telemetry import CACHE_LOST
 
 log = structlog.get_logger()
 
@@ -127,6 +128,7 @@ class Split(Store):
         if mark != self._cache_mark:
             before = await self.command("SET", self.keys.cache(), mark, "GET")
             if before is not None and before != mark:
+                CACHE_LOST.inc()
                 log.error(
                     "redis.cache_lost", where=self.cache.where,
                     todo="lists with pull_every are read again as a whole; what partners only push is missing until:"
