@@ -143,6 +143,10 @@ class Postings:
         link, name = errand.link.id, Name(Module.CDRS, errand.message.sender or original.owner, errand.said.id)
         self.waiting[link, original].add(name)
         before = await self.store.cdr_entry(link, original)
+        if before is None:
+            # Said already, and perhaps not yet owed: what a crash left between the two is found here at the latest.
+            await self.store.spread(original)
+            before = await self.store.cdr_entry(link, original)
         if before is None or before.state.done:
             self.waiting.pop((link, original), None)
             return None

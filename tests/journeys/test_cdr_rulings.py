@@ -14,6 +14,7 @@ from gateway.demo.world import Cast, World
 from gateway.model.modules import Module
 from gateway.model.names import CdrEntry, CdrState, Name
 from gateway.model.party import Party
+from gateway.web.json import CODEC
 
 HUB = Cast(
     name="big", kind="hub", country="FR", party="HUB", business="The Big Hub", behind=(Role("EMSP", "FR", "FRM", "M"),)
@@ -191,6 +192,17 @@ async def test_a_credit_cdr_goes_after_its_original(world: Begin) -> None:
     assert (await stage.backend.push_cdr(credit, to=("DE", "VLT"))).http == 201
     await becomes(stage, CdrState.DELIVERED, id="2")
     assert [got.body["id"] for got in posted(stage["volt"])] == ["1", "1", "1", "1", "2"]
+
+
+async def test_a_credit_cdr_goes_after_an_original_that_was_said_and_not_spread(world: Begin) -> None:
+    """Redis went away, or the process died, in between: it is no less said before."""
+    stage = await world(volt(), backend=operator(NEW))
+    raw = CODEC.dumps(a_cdr())
+    await stage.gateway.store.say(name_of("1"), raw, raw, NEW, "backend", 0, ["volt"])
+    credit = a_cdr("2", credit=True, credit_reference_id="1")
+    assert (await stage.backend.push_cdr(credit, to=("DE", "VLT"))).http == 201
+    await becomes(stage, CdrState.DELIVERED, id="2")
+    assert [got.body["id"] for got in posted(stage["volt"])] == ["1", "2"]
 
 
 async def test_a_credit_cdr_waits_visibly_for_an_original_that_doesnt_arrive(world: Begin) -> None:
