@@ -37,8 +37,8 @@ T = TypeVar("T")
 MOST: Final = 50_000
 """Uids that are in memory at most: some 60 MB, if each is of one token."""
 
-LOOK_S: Final = 0.5
-"""Seconds that an authorization waits for the store: its budget is the eMSP's."""
+LOOK_S: Final = 1.0
+"""Seconds that an authorization waits for the store: the rest of its budget, half of the usual one, is the eMSP's."""
 
 _EVERY_S: Final = 1.0
 """Seconds after which silence on the line to the store may mean that it is down."""

@@ -76,6 +76,8 @@ def run(
         if workers > 1 and worker is None:
             if not settings.listen.port or not settings.admin.listen.port:
                 refuse("several workers share a port, so it has to be named: port 0 is for one")
+            if 0 <= settings.listen.port - settings.admin.listen.port < workers:
+                refuse("`listen` has one of the workers' admin ports: these are counted from `admin.listen`")
             crew = Crew(workers, ("--config", str(config), "--data", str(where), "--log-level", log_level))
             raise SystemExit(asyncio.run(crew.run(settings, where)))
         if worker is None or worker == 0:

@@ -72,7 +72,7 @@ _ADVICE: Final = (
 )
 
 _SLOW: Final = "Redis doesn't answer in time: look at its load and at the network"
-_GONE: Final = "Redis can't be reached: start it, or correct its URL in gateway.yaml"
+_GONE: Final = "Redis can't be reached: start it, or correct redis.url"
 _NO_PRIMARY: Final = "the sentinels name no primary: a failover is under way, or look at SENTINEL MASTERS"
 _NO_CLUSTER: Final = "no node of the cluster tells who has which slots: start them, or correct redis.url"
 _UNREACHABLE: Final = frozenset({_SLOW, _GONE, _NO_PRIMARY, _NO_CLUSTER})

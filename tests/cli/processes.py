@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
+import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import define, field
 
 from gateway.demo.peers import Peer
-from gateway.demo.world import free_ports
 from gateway.web.json import loads
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
@@ -52,7 +53,7 @@ class Installation:
     @classmethod
     def on(cls, folder: Path, *, core: str = "http://127.0.0.1:1/versions", more: str = "") -> Installation:
         """A good configuration with a backend and one partner, on free ports."""
-        listen, admin = free_ports(2)
+        listen, admin = _ports()
         (folder / "config/partners").mkdir(parents=True)
         gateway = GATEWAY.format(listen=listen, admin=admin, versions_url=core)
         (folder / "config/gateway.yaml").write_text(gateway + more)
@@ -104,6 +105,19 @@ class Installation:
             if gateway.process.returncode is None:
                 gateway.process.kill()
             await gateway.end()
+
+
+def _ports() -> tuple[int, int]:
+    """A free port to listen on, and one with a free one after it: a second worker's admin port.
+
+    Below those that the kernel gives to clients: who looks whether anybody listens on one of these may meet itself.
+    """
+    while True:
+        first = 20_000 + 4 * secrets.randbelow(3_000)  # not random: other workers are seeded alike
+        with ExitStack() as stack, suppress(OSError):
+            for port in range(first, first + 3):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first, first + 1
 
 
 @define

@@ -116,6 +116,10 @@ async def test_workers_want_ports_with_a_number(tmp_path: Path) -> None:
     code, _, err = await installation.done("run", *folders, "--workers", "2")
     assert code == 78
     assert "port 0" in err
+    installation.write("gateway.yaml", text.replace(str(installation.listen), str(installation.admin + 1)))
+    code, _, err = await installation.done("run", *folders, "--workers", "2")
+    assert code == 78
+    assert "one of the workers' admin ports" in err
 
 
 async def test_leaving_is_told_before_it_happens(tmp_path: Path) -> None:
