@@ -1,0 +1,86 @@
+"""Prices beside OCPI: the feed of Eco-Movement, read and written, in both of its shapes.
+
+Eco-Movement publishes what charging costs whom, at which connector: ``prices`` in an older and a newer shape,
+``connector_prices`` with the newer one, and locations like OCPI's. This turns them into the canonical tariff with its
+product (:mod:`gateway.model.prices`) and back, so that a consumer of such a feed can be served from tariffs of any
+source.
+
+    objects.py      what stands on the wire
+    maps.py         prices and tariffs, row by row
+    prices.py       rows of prices, both shapes: settled, read, written
+    connectors.py   which price holds where
+    checks.py       what looks wrong
+    pages.py        envelopes, and from page to page
+
+Pure, like every adapter: when to read, what to refuse and where to keep it is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from adapters.eco_movement.connectors import (
+    Place,
+    Places,
+    operator_party,
+    read_connector_prices,
+    read_places,
+    with_pricing_ids,
+    write_connector_prices,
+)
+from adapters.eco_movement.maps import tariff_id
+from adapters.eco_movement.pages import (
+    CONNECTOR_ID,
+    MOST_NEW,
+    MOST_OLD,
+    ROW_ID,
+    Crawl,
+    Page,
+    Wanted,
+    read_list,
+    read_wanted,
+    write_list,
+    write_one,
+    write_refusal,
+)
+from adapters.eco_movement.prices import (
+    FEED,
+    Read,
+    owner,
+    read_new,
+    read_old,
+    served_id,
+    write_entry,
+    write_new,
+    write_old,
+)
+
+__all__ = [
+    "CONNECTOR_ID",
+    "FEED",
+    "MOST_NEW",
+    "MOST_OLD",
+    "ROW_ID",
+    "Crawl",
+    "Page",
+    "Place",
+    "Places",
+    "Read",
+    "Wanted",
+    "operator_party",
+    "owner",
+    "read_connector_prices",
+    "read_list",
+    "read_new",
+    "read_old",
+    "read_places",
+    "read_wanted",
+    "served_id",
+    "tariff_id",
+    "with_pricing_ids",
+    "write_connector_prices",
+    "write_entry",
+    "write_list",
+    "write_new",
+    "write_old",
+    "write_one",
+    "write_refusal",
+]
