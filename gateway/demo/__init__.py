@@ -14,6 +14,7 @@ way, and have their own copy of what the specification's tables say.
 * ``verbs``: what a peer does, as calls of Python; ``calls``: how that becomes requests; ``line``: sends them and reads
   the answers.
 * ``commands``: what is asked now and done later, from both ends; ``hubs``: the parties behind a hub.
+* ``door``: the port at which a peer or a feed is met, or refused.
 * ``feed``: a price feed, in both shapes, and its bad days.
 * ``journal``: what arrived, what looked wrong (``complaints``), and waiting for it without polling.
 """

@@ -15,17 +15,15 @@ handshake. A hub is one with parties ``behind`` it: it owns their objects, and s
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self
-
-from aiohttp import web
 
 from gateway.demo.answers import Answer, Fault
 from gateway.demo.checks import Checks
 from gateway.demo.commands import Commands, Reaction
 from gateway.demo.desk import Desk
+from gateway.demo.door import Door
 from gateway.demo.handshake import Handshake, HandshakeFailed
 from gateway.demo.identity import Counterpart, Identity, Keyring, Party, Role
 from gateway.demo.journal import Exchange, Journal, Received
@@ -91,9 +89,7 @@ class Peer(Verbs):
         self._modules = Modules(who, counterpart, self.stored, own, commands, checks)
         self._desk = Desk(who, keys, self.handshake, journal, checks, self._modules)
         self._keys = keys
-        self._port = port
-        self._socket: socket.socket | None = None
-        self._runner: web.AppRunner | None = None
+        self._door = Door(self._desk.serve, port, largest_body=_LARGEST_BODY)
         for reached in behind:
             self.keep_client(reached.party, reached.role)
         if token_a:
@@ -104,7 +100,7 @@ class Peer(Verbs):
     # Life
 
     async def __aenter__(self) -> Self:
-        self._hold_port()
+        self.who.base_url = self._door.hold()
         await self.up()
         return self
 
@@ -113,35 +109,16 @@ class Peer(Verbs):
     ) -> None:
         await self.down()
         await self._desk.rest()
-        if self._socket:
-            self._socket.close()
-            self._socket = None
+        self._door.give_up()
         await self.line.close()
 
     async def up(self) -> None:
         """Listen, on the same port as before. Does nothing if it listens already."""
-        if self._runner or not self._socket:
-            return
-        app = web.Application(client_max_size=_LARGEST_BODY)
-        app.router.add_route("*", "/{path:.*}", self._desk.serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.SockSite(self._runner, self._socket).start()
+        await self._door.up()
 
     async def down(self) -> None:
         """Refuse connections, and cut those that are open. The port stays ours."""
-        if self._runner:
-            await self._runner.cleanup()
-            self._runner = None
-            self._hold_port()
-
-    def _hold_port(self) -> None:
-        """Bound but not listening: nobody else gets the port, and connections to it are refused."""
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", self._port))
-        self._port = self._socket.getsockname()[1]
-        self.who.base_url = f"http://127.0.0.1:{self._port}"
+        await self._door.down()
 
     # Looking inside
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import TracebackType
 from typing import Final, Literal, Self
 
-from aiohttp import web
-
+from gateway.demo.door import Door
 from gateway.demo.feed.counter import CONNECTOR_PRICES, PRICES, TREE, Counter, Fault, Mishap, Scheme
 from gateway.demo.feed.layout import Layout, Own, Spot
 from gateway.demo.feed.pages import Paging
@@ -51,14 +49,12 @@ class Feed:
         self._counter = Counter(key, scheme, self._stock, self.paging, self._journal)
         who = Identity("feed", "2.1.1", (Role("CPO", "NL", "ECO", "Eco-Movement"),))
         self._line = Line(who, Counterpart(), self._journal)
-        self._port = port
-        self._socket: socket.socket | None = None
-        self._runner: web.AppRunner | None = None
+        self._door = Door(self._counter.serve, port)
 
     # Life
 
     async def __aenter__(self) -> Self:
-        self._hold_port()
+        self._counter.base_url = self._door.hold()
         await self.up()
         return self
 
@@ -67,35 +63,16 @@ class Feed:
     ) -> None:
         self._counter.close()
         await self.down()
-        if self._socket:
-            self._socket.close()
-            self._socket = None
+        self._door.give_up()
         await self._line.close()
 
     async def up(self) -> None:
         """Listen, on the same port as before. Does nothing if it listens already."""
-        if self._runner or not self._socket:
-            return
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._counter.serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.SockSite(self._runner, self._socket).start()
+        await self._door.up()
 
     async def down(self) -> None:
         """Refuse connections, and cut those that are open. The port stays ours."""
-        if self._runner:
-            await self._runner.cleanup()
-            self._runner = None
-            self._hold_port()
-
-    def _hold_port(self) -> None:
-        """Bound but not listening: nobody else gets the port, and connections to it are refused."""
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", self._port))
-        self._port = self._socket.getsockname()[1]
-        self._counter.base_url = f"http://127.0.0.1:{self._port}"
+        await self._door.down()
 
     # Where it is read
 
