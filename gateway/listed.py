@@ -28,7 +28,7 @@ from gateway.exchange import LIVE_S, Exchange, passed_on, told
 from gateway.model.errors import BadJson, GatewayError, InvalidObject, ReceiverError
 from gateway.model.facts import ABSENT, Crossing, Facts, Translated, Withheld
 from gateway.model.message import Answer, HttpRequest, Message, Slices
-from gateway.model.modules import MODULES, Kind, Module
+from gateway.model.modules import Module, kind_of
 from gateway.model.party import Party
 from gateway.ports import Codec, Incoming, Way
 from gateway.telemetry import MASK, declare_object
@@ -280,13 +280,6 @@ def _tell_of_skipped(error: Exception, data: Any, blamed: Link, module: Module) 
 
 
 # Small things ---------------------------------------------------------------------------------------------------------
-
-
-def kind_of(module: Module) -> Kind:
-    """What the items of a module's list are."""
-    kind = MODULES[module].kind
-    assert kind is not None  # modules without one have no lists
-    return kind
 
 
 def crossing_of(link: Link, owner: Party | None, peer: Party | None) -> Callable[[Facts], Crossing]:

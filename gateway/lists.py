@@ -31,12 +31,12 @@ from attrs import asdict, evolve, field, frozen
 from gateway.directory import Directory, Link
 from gateway.exchange import Exchange, hop, own_url
 from gateway.inquiry import LOCATION_UNKNOWN, Inquiry
-from gateway.listed import Page, Reader, crossing_of, kind_of, skip, sliced
+from gateway.listed import Page, Reader, crossing_of, skip, sliced
 from gateway.lookup import Lookup
 from gateway.model.errors import GatewayError, InvalidObject, NotConnected, NotDurable, ReceiverError
 from gateway.model.facts import Facts, Translated, Withheld
 from gateway.model.message import Answer, HttpRequest, Message, Paged, Slices
-from gateway.model.modules import Kind, Module
+from gateway.model.modules import Kind, Module, kind_of
 from gateway.model.names import Mark, Name
 from gateway.model.party import Party
 from gateway.model.urls import join, with_query

@@ -12,13 +12,16 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from gateway.directory import Directory, Link
+from gateway.model.document import Document
 from gateway.model.errors import NotDurable, ReceiverError
 from gateway.model.facts import UNKNOWN, Crossing, FactKind, Facts, Key, Needs, Translated
-from gateway.model.modules import Module
+from gateway.model.modules import Kind, Module
 from gateway.model.names import Name, Said, fold
 from gateway.model.party import Party
+from gateway.model.values import moment
 from gateway.ports import Codec, Objects, Reservations
 from gateway.references import References
+from gateway.routing import About
 
 _ROUNDS: Final = 3
 
@@ -177,6 +180,18 @@ class Lookup:
             if said is not None and not said.deleted:
                 return said
         return None
+
+    async def about(self, kind: Kind, canonical: Any, directory: Directory) -> tuple[str | None, About]:
+        """The link that announced the token of a session or CDR, and what its route follows from besides.
+
+        Raises:
+            NotDurable: the store is away.
+        """
+        token = Document(kind, canonical).view().cdr_token
+        named = Party(token.country_code, token.party_id)
+        said = await self.token(token.uid, token.type, named)
+        announced = said.source if said is not None and said.source in directory else None
+        return announced, About(party=named, token=token.uid, at=moment(canonical["start_date_time"]))
 
     async def heard_of_tokens(self, link: str, at: datetime) -> None:
         """This link told us of its tokens: what is cached of them is as good as new."""

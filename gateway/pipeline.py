@@ -50,15 +50,14 @@ from gateway.model.errors import (
 )
 from gateway.model.facts import Facts, Loss, Withheld
 from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Ref, Trace
-from gateway.model.modules import MODULES, Kind, Module, Side, Verb
+from gateway.model.modules import MODULES, Kind, Module, Side, Verb, kind_of
 from gateway.model.names import CdrState, Moved, Name, Said, fold
-from gateway.model.party import Party
 from gateway.model.values import moment, same
 from gateway.ports import Adapter, Codec, Owed, Way
 from gateway.presence import Presence
 from gateway.profiles import Profiles
 from gateway.references import References
-from gateway.routing import About, Broadcast, Copy, Forward, Plan, Target, route
+from gateway.routing import About, Copy, Forward, Plan, Target, route, targets_of
 from gateway.serving import Shelves
 from gateway.sharing import shown, too_early
 from gateway.showing import Showing
@@ -231,7 +230,7 @@ class Pipeline:
         if message.module in _OF_A_TOKEN:
             # The route follows the contract: whose token it is, and when it began, stands in the body.
             reading = await self._read(message, source, directory, adapter, None)
-            announced, about = await self._about(reading, directory)
+            announced, about = await self._lookup.about(reading.kind, reading.canonical, directory)
         plan = decided(route(message, source, directory, announced, about))
         if isinstance(plan, Copy):
             COPIES.labels(source.id, message.module).inc()
@@ -259,8 +258,7 @@ class Pipeline:
             InvalidObject: what it says is not what the specification allows.
             NotFound: a PATCH or DELETE of something that isn't there.
         """
-        kind = MODULES[message.module].kind
-        assert kind is not None  # modules without one have no pushes
+        kind = kind_of(message.module)
         facts = Facts(now=self._clock())
         if message.verb is Verb.DELETE:
             stored = await self._objects.read(_name(message, {}), variant)
@@ -360,15 +358,6 @@ class Pipeline:
         stored = moment(wire["last_updated"])
         return f"{max(now, stored.replace(microsecond=0) + timedelta(seconds=1)):%Y-%m-%dT%H:%M:%SZ}"
 
-    async def _about(self, reading: Reading, directory: Directory) -> tuple[str | None, About]:
-        """The link that announced the token of a session or CDR, and what its route follows from besides."""
-        body = Document(reading.kind, reading.canonical).view()
-        token = body.cdr_token
-        named = Party(token.country_code, token.party_id)
-        said = await self._lookup.token(token.uid, token.type, named)
-        announced = said.source if said is not None and said.source in directory else None
-        return announced, About(party=named, token=token.uid, at=moment(reading.canonical["start_date_time"]))
-
     # Owe --------------------------------------------------------------------------------------------------------------
 
     async def _owe(
@@ -376,7 +365,7 @@ class Pipeline:
         adapter: Adapter,
     ) -> Answer:  # fmt: skip
         """Durable first, then acknowledged; delivery is the ledger's."""
-        targets = _targets(plan)
+        targets = targets_of(plan)
         spared: list[Link] = []
         if message.module is Module.CDRS:
             spared = [link for target in targets if too_early(link := directory[target.link], reading.canonical)]
@@ -694,16 +683,6 @@ def _older(after: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
 
 def _same_cdr(one: Any, other: Any) -> bool:
     return same({**one, "last_updated": None}, {**other, "last_updated": None})
-
-
-def _targets(plan: Plan) -> tuple[Target, ...]:
-    match plan:
-        case Forward(target):
-            return (target,)
-        case Broadcast(targets):
-            return targets
-        case _:
-            return ()
 
 
 def _waits(plan: Plan, directory: Directory, module: Module) -> bool:

@@ -104,6 +104,17 @@ class Refuse:
 Plan = Forward | Broadcast | Ask | Here | Copy | Refuse
 
 
+def targets_of(plan: Plan) -> tuple[Target, ...]:
+    """Whom a push is for; nobody, if the plan leads nowhere."""
+    match plan:
+        case Forward(target):
+            return (target,)
+        case Broadcast(targets):
+            return targets
+        case _:
+            return ()
+
+
 @frozen(kw_only=True)
 class About:
     """What a message is about, as far as its route follows from that.

@@ -18,14 +18,14 @@ from attrs import evolve, frozen
 
 from gateway.directory import Directory, Link
 from gateway.exchange import Exchange, decided, hop
-from gateway.listed import crossing_of, kind_of, owner_in
+from gateway.listed import crossing_of, owner_in
 from gateway.lists import Lists
 from gateway.lookup import Lookup
 from gateway.model.document import Document
 from gateway.model.errors import NotFound, UnknownLocation
 from gateway.model.facts import ABSENT, Withheld
 from gateway.model.message import Answer, HttpRequest, Message, Ref
-from gateway.model.modules import MODULES, Kind, Module, Side
+from gateway.model.modules import MODULES, Kind, Module, Side, kind_of
 from gateway.model.names import Name, Said, fold
 from gateway.model.party import Party
 from gateway.ports import Codec

@@ -22,7 +22,7 @@ from gateway.model.document import Document
 from gateway.model.facts import Crossing, Loss, Translated, Withheld
 from gateway.model.hub_client_info import ConnectionStatus
 from gateway.model.message import Message, Ref, Trace
-from gateway.model.modules import MODULES, Kind, Module, Side, Verb
+from gateway.model.modules import Kind, Module, Side, Verb, kind_of
 from gateway.model.names import Name, Said
 from gateway.model.party import Party
 from gateway.ports import Adapter, Codec, Way
@@ -178,13 +178,6 @@ class Errands:
 def takes(link: Link, module: Module) -> bool:
     """Whether the other side takes pushes of this module: it has the interface, and it isn't off on the link."""
     return (module, Side.RECEIVER) in link.dialect.endpoints and link.pushes(module)
-
-
-def kind_of(module: Module) -> Kind:
-    """What the objects of a module are."""
-    kind = MODULES[module].kind
-    assert kind is not None  # what is owed is an object
-    return kind
 
 
 def _crossing(link: Link, message: Message) -> Callable[[Any], Crossing]:

@@ -29,6 +29,7 @@ from gateway.model.facts import Withheld
 from gateway.model.modules import Module, Verb
 from gateway.model.names import Due, Name, Ousted, Sent, fold
 from gateway.model.values import moment
+from gateway.model.withdrawn import is_withdrawn, withdrawn
 from gateway.ports import Owed
 from gateway.showing import Showing
 from gateway.telemetry import PARKED
@@ -190,14 +191,12 @@ class Objects:
     async def _hide(self, errand: Errand, due: Due, sent: Sent) -> None:
         """A location that may no longer be shown: OCPI deletes none, so all its EVSEs become REMOVED."""
         shown = self.errands.codec.loads(sent.wire)
-        removed = all(evse["status"] == "REMOVED" for evse in shown.get("evses") or ())
-        if removed and sent.version != _NOBODY_KNOWS:
+        if is_withdrawn(Module.LOCATIONS, shown) and sent.version != _NOBODY_KNOWS:
             await self.store.settle(errand.link.id, due, sent, fence=errand.tenure.fence)
             return
         # Not before what they have, whatever the owner's clock says: they would take it for old.
         stamp = f"{max(self.clock(), moment(shown['last_updated'])):%Y-%m-%dT%H:%M:%SZ}"
-        evses = [{**evse, "status": "REMOVED", "last_updated": stamp} for evse in shown.get("evses") or ()]
-        hidden = {**shown, "evses": evses, "last_updated": stamp}
+        hidden = withdrawn(Module.LOCATIONS, shown, stamp)
         attempt = await self._send(errand, [errand.put(hidden)], hidden)
         await self._ended(errand, due, attempt, hidden, None)
 

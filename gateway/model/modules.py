@@ -107,3 +107,15 @@ MODULES: Final[dict[Module, ModuleFacts]] = {
     Module.CREDENTIALS: ModuleFacts(Kind.CREDENTIALS, None, functional=False),
     Module.VERSIONS: ModuleFacts(None, None, functional=False),
 }
+
+
+def kind_of(module: Module) -> Kind:
+    """What the objects of a module are.
+
+    Raises:
+        ValueError: the module has none.
+    """
+    kind = MODULES[module].kind
+    if kind is None:
+        raise ValueError(f"{module} has no objects")
+    return kind

@@ -18,8 +18,9 @@ from attrs import frozen
 from gateway.model.modules import MODULES, Module
 from gateway.model.names import Name, Said
 from gateway.model.party import Party
+from gateway.model.withdrawn import is_withdrawn
 from gateway.ports import Objects, Pulled
-from gateway.sync.intake import GONE, Intake, is_ended
+from gateway.sync.intake import GONE, Intake
 from gateway.sync.states import Crawl, Source
 
 log = structlog.get_logger()
@@ -97,7 +98,7 @@ class Gone:
         if said.deleted or said.source != self.source.link or said.at >= crawl.began:
             return False
         withdrawn = said.correlation.startswith(GONE)
-        return not (withdrawn or is_ended(name.module, self.intake.codec.loads(said.canonical)))
+        return not (withdrawn or is_withdrawn(name.module, self.intake.codec.loads(said.canonical)))
 
     async def _owners(self) -> list[Party]:
         """Whose objects are in the list: of a hub's, those of everybody behind it."""

@@ -20,18 +20,18 @@ from attrs import frozen
 
 from gateway.directory import Directory, Link
 from gateway.filing import Filed, Filing
-from gateway.listed import Item, kind_of
+from gateway.listed import Item
 from gateway.lookup import Lookup
-from gateway.model.document import Document
 from gateway.model.errors import ReceiverError
 from gateway.model.message import Message, Ref, Trace
-from gateway.model.modules import MODULES, Module, Side, Verb
+from gateway.model.modules import MODULES, Module, Side, Verb, kind_of
 from gateway.model.names import Name, Said, Saying
 from gateway.model.party import Party, Role, is_supply
 from gateway.model.values import moment, same
+from gateway.model.withdrawn import withdrawn
 from gateway.ports import Codec, Owed
 from gateway.references import References
-from gateway.routing import About, Broadcast, Copy, Forward, Plan, route
+from gateway.routing import About, Copy, route, targets_of
 from gateway.showing import Showing
 from gateway.sync.schedule import ms_of
 from gateway.sync.states import Counts, Crawl
@@ -216,8 +216,8 @@ class Intake:
         way = await self._way(name, before)
         stamp = f"{max(self.now, moment(before['last_updated'])):%Y-%m-%dT%H:%M:%SZ}"
         saying = Saying(
-            name=name, canonical=self.codec.dumps(ended(name.module, before, stamp)),
-            wire=self.codec.dumps(ended(name.module, self.codec.loads(said.wire), stamp)), version=said.version,
+            name=name, canonical=self.codec.dumps(withdrawn(name.module, before, stamp)),
+            wire=self.codec.dumps(withdrawn(name.module, self.codec.loads(said.wire), stamp)), version=said.version,
             source=said.source, expect=said.sequence, owed=way.owed, deleted=name.module is Module.TARIFFS,
             correlation=f"{GONE}{crawl.id}", receiver=way.receiver,
         )  # fmt: skip
@@ -235,9 +235,9 @@ class Intake:
         if plans and all(isinstance(plan, Copy) for plan in plans):
             COPIES.labels(self.link.id, self.module).inc()
             return _Way(copy=True)
-        links = tuple(dict.fromkeys(target.link for plan in plans for target in _targets(plan)))
+        links = tuple(dict.fromkeys(target.link for plan in plans for target in targets_of(plan)))
         # As of a push: a backend's said nobody, and of several of us it is for all.
-        to = {target.party for plan in plans for target in _targets(plan)}
+        to = {target.party for plan in plans for target in targets_of(plan)}
         receiver = to.pop() if len(to) == 1 and not self.link.backend else None
         if self.module is Module.CDRS:
             return _Way(shown=links, receiver=receiver)
@@ -261,41 +261,4 @@ class Intake:
         """Whose token it is about, where the route follows from that."""
         if self.module not in _OF_A_TOKEN:
             return None, About(at=self.now)
-        token = Document(kind_of(self.module), canonical).view().cdr_token
-        named = Party(token.country_code, token.party_id)
-        said = await self.lookup.token(token.uid, token.type, named)
-        announced = said.source if said is not None and said.source in self.directory else None
-        return announced, About(party=named, token=token.uid, at=moment(canonical["start_date_time"]))
-
-
-def ended(module: Module, obj: Mapping[str, Any], stamp: str) -> dict[str, Any]:
-    """An object that is no more, in either form, as of this DateTime."""
-    match module:
-        case Module.LOCATIONS:
-            evses = [{**evse, "status": "REMOVED", "last_updated": stamp} for evse in obj.get("evses") or ()]
-            return {**obj, "evses": evses, "last_updated": stamp}
-        case Module.TOKENS:
-            return {**obj, "valid": False, "last_updated": stamp}
-        case _:
-            return dict(obj)
-
-
-def is_ended(module: Module, canonical: Mapping[str, Any]) -> bool:
-    """Whether there is nothing left to withdraw."""
-    match module:
-        case Module.LOCATIONS:
-            return all(evse["status"] == "REMOVED" for evse in canonical.get("evses") or ())
-        case Module.TOKENS:
-            return not canonical["valid"]
-        case _:
-            return False
-
-
-def _targets(plan: Plan) -> tuple[Any, ...]:
-    match plan:
-        case Forward(target):
-            return (target,)
-        case Broadcast(targets):
-            return targets
-        case _:
-            return ()
+        return await self.lookup.about(kind_of(self.module), canonical, self.directory)
