@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from gateway.model.attached import Attached
 from gateway.model.change import Change as Change
 from gateway.model.dialect import Dialect, Seat
 from gateway.model.facts import Crossing, Needs, Translated
-from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Ref
+from gateway.model.message import Answer, HttpAnswer, HttpRequest, Message, Paged, Ref
 from gateway.model.modules import Kind, Module, Side
 from gateway.model.names import (
     Backlog,
@@ -35,6 +37,7 @@ from gateway.model.names import (
 from gateway.model.party import Party
 from gateway.model.peer import PeerCredentials as PeerCredentials
 from gateway.model.policy import Policy
+from gateway.model.prices import Connector, Flag, Gone, Linked, Place, Places, Priced, Read, Wanted
 from gateway.model.tables import MapTable
 
 
@@ -626,3 +629,217 @@ class Registrations(Protocol):
         creds_drop: Sequence[str],
     ) -> int:
         """Replace the registration and its tokens, in the order that locks nobody out. Raises Moved."""
+
+
+# Price feeds ----------------------------------------------------------------------------------------------------------
+
+
+class Crawling(Protocol):
+    """The way through one list of a feed, page by page."""
+
+    @property
+    def next(self) -> str | None:
+        """The URL to call next; None when the list is read."""
+
+    @property
+    def total(self) -> int | None:
+        """How many rows were promised; None: nobody said."""
+
+    @property
+    def rows(self) -> int:
+        """How many were read, each counted once."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether as much was read as was promised."""
+
+    def take(self, http: HttpAnswer) -> list[Any]:
+        """The rows of the answer to a call of ``next`` that weren't read before. Raises ReceiverError."""
+
+
+class PriceShapes(Protocol):
+    """The shapes of a price feed, read and written: an adapter, pure like every other."""
+
+    @property
+    def FEED(self) -> Party:
+        """Who the feed is as a party of OCPI."""
+
+    @property
+    def VERSION(self) -> str:
+        """The version of the locations that are served."""
+
+    @property
+    def MOST_OLD(self) -> int:
+        """Objects on a page of the older shape, at most and if nobody says how many."""
+
+    @property
+    def MOST_NEW(self) -> int:
+        """The same of the newer one."""
+
+    # Reading
+
+    def crawl_rows(self, url: str, limit: int, *, cursor: bool) -> Crawling:
+        """Through a list whose rows have an id. With ``cursor`` it goes on after the last id where no Link says how."""
+
+    def crawl_connectors(self, url: str, limit: int) -> Crawling:
+        """Through the newer shape's list of which price holds where."""
+
+    def read_places(self, row: Any) -> Places:
+        """The connectors of a location."""
+
+    def read_connector_prices(self, row: Any) -> Linked | Flag:
+        """Which prices hold at a connector; a Flag if it can't be read."""
+
+    def read_new(self, row: Any, *, now: datetime) -> Read:
+        """A row of prices of the newer shape."""
+
+    def read_old(self, row: Any, *, now: datetime, operators: Collection[str] = ()) -> Read:
+        """A row of the older one: one price for each product under its id."""
+
+    def owner(self, priced: Priced, ema_ids: Iterable[str], owners: Mapping[str, Party]) -> Party:
+        """Whose the tariff of an imported price is, towards partners."""
+
+    # Writing
+
+    def served_id(self, priced: Priced) -> str:
+        """The id under which a price is served: another one when its content changes."""
+
+    def write_new(self, priced: Priced, id: str | None = None) -> Translated:
+        """A row of the newer shape. Raises Withheld."""
+
+    def write_old(self, prices: Iterable[Priced]) -> dict[str, Any] | None:
+        """The row of the older shape for all prices of a connector; None if none of them can be said."""
+
+    def write_connector_prices(self, linked: Linked, served: Iterable[str]) -> dict[str, Any]:
+        """The row of a connector, with the ids of the prices as they are served."""
+
+    def with_pricing_ids(self, location: Mapping[str, Any], served: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+        """A location whose connectors name their prices, by EVSE uid and connector id."""
+
+    def read_wanted(self, parameters: Mapping[str, str], most: int) -> Wanted:
+        """Which part of a list somebody asks for. Raises InvalidObject."""
+
+    def write_list(self, rows: Sequence[Any], page: Paged, *, new: bool) -> HttpAnswer:
+        """A page of a list."""
+
+    def write_one(self, row: Any, *, new: bool) -> HttpAnswer:
+        """One object."""
+
+    def write_refusal(self, status: int, http: int, message: str, *, new: bool) -> HttpAnswer:
+        """An answer that says why there is no data."""
+
+
+class Prices(Protocol):
+    """What price feeds have told, run by run. Every method raises NotDurable as above.
+
+    A feed is meant by the id of its file. What is staged under a run counts as soon as the feed's state says so.
+    """
+
+    async def feeds(self) -> list[str]:
+        """Feeds of which anything is kept."""
+
+    async def feed_state(self, feed: str) -> bytes | None:
+        """Its state, as it was kept last."""
+
+    async def feed_keep(self, feed: str, state: bytes, *, fence: int | None = None) -> None:
+        """Its state: in one step, so that a run that it names counts as a whole. Raises Ousted."""
+
+    async def feed_forget(self, feed: str) -> None:
+        """Nothing is kept of it any more, but what is said of our connectors (``Attachments``)."""
+
+    async def stage_locations(self, feed: str, run: str, rows: Sequence[tuple[str, bytes]]) -> None:
+        """Locations by id, as bytes of JSON."""
+
+    async def stage_places(self, feed: str, run: str, places: Sequence[Place]) -> None:
+        """Their connectors; they are found by their ids, and by their spot (``gateway.model.attached``)."""
+
+    async def stage_linked(self, feed: str, run: str, linked: Sequence[Linked]) -> None:
+        """Which prices hold at connectors."""
+
+    async def stage_prices(self, feed: str, run: str, prices: Sequence[Sequence[Priced]]) -> None:
+        """Prices; those of one price id together."""
+
+    async def stage_gone(self, feed: str, run: str, gone: Sequence[Gone]) -> None:
+        """Locations that were there before."""
+
+    async def run_forget(self, feed: str, run: str, after_s: float = 0.0) -> None:
+        """Nobody reads what was staged under this run any more, after a while."""
+
+    async def locations(self, feed: str, run: str, ids: Sequence[str]) -> list[bytes | None]:
+        """Locations by id."""
+
+    async def places(self, feed: str, run: str, connectors: Sequence[Connector]) -> list[Place | None]:
+        """Connectors by their ids."""
+
+    async def places_at(self, feed: str, run: str, spots: Sequence[str]) -> list[Place | None]:
+        """Connectors by their spot."""
+
+    async def linked(self, feed: str, run: str, connectors: Sequence[Connector]) -> list[Linked | None]:
+        """Which prices hold at these connectors."""
+
+    async def prices(self, feed: str, run: str, ids: Sequence[str]) -> list[tuple[Priced, ...]]:
+        """Prices by price id; none where there is no such id."""
+
+    def all_locations(self, feed: str, run: str) -> AsyncGenerator[list[tuple[str, bytes]], None]:
+        """All of them, some at a time, each once, in no order; never all in memory."""
+
+    def all_places(self, feed: str, run: str) -> AsyncGenerator[list[Place], None]:
+        """The same."""
+
+    def all_linked(self, feed: str, run: str) -> AsyncGenerator[list[Linked], None]:
+        """The same."""
+
+    def all_prices(self, feed: str, run: str) -> AsyncGenerator[list[tuple[Priced, ...]], None]:
+        """The same."""
+
+    async def gone(self, feed: str, run: str) -> list[Gone]:
+        """Locations that were there before, by id."""
+
+    async def status_keep(self, feed: str, location: str, evse_uid: str, told: bytes) -> None:
+        """What a feed told of an EVSE since it was read, as bytes of JSON."""
+
+    async def statuses(self, feed: str, evses: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        """The same of these EVSEs: location id and EVSE uid."""
+
+    async def statuses_forget(self, feed: str, evses: Sequence[tuple[str, str]]) -> None:
+        """It doesn't count any more."""
+
+
+class Attachments(Protocol):
+    """What feeds say of our own connectors. Every method raises NotDurable as above."""
+
+    async def attached(self, owner: Party, spots: Sequence[str]) -> dict[str, Attached]:
+        """What all feeds together say of these connectors of an owner; those of which nothing is said aren't in it."""
+
+    async def attach(self, feed: str, owner: Party, changes: Mapping[str, Attached | None]) -> None:
+        """What one feed says of connectors from now on; None: nothing."""
+
+    def attached_by(self, feed: str, owner: Party) -> AsyncGenerator[dict[str, Attached], None]:
+        """All that one feed says of an owner's connectors, some at a time."""
+
+    async def imported(self, feed: str) -> dict[Name, int | None]:
+        """The tariffs that were said because of a feed; and when they are to be deleted, of those that left it (ms)."""
+
+    async def imported_keep(self, feed: str, tariffs: Mapping[Name, int | None], gone: Sequence[Name] = ()) -> None:
+        """Adds to them, changes when they are to be deleted, and takes some away."""
+
+
+class Shelves(Protocol):
+    """What is served of prices, cut from one moment: lists under an id. Every method raises NotDurable as above."""
+
+    async def shelve(self, shelf: str, list_: str, rows: Sequence[tuple[str, bytes]]) -> None:
+        """Rows of a list, by the id by which they are ordered."""
+
+    async def shelf_open(self, view: str, shelf: str, value: bytes, *, kept_s: float) -> None:
+        """The shelf is whole, and what this view shows from now on; every shelf is kept for a while after its use."""
+
+    async def shelf_of(self, view: str) -> tuple[str, bytes] | None:
+        """The shelf that a view shows, and the value that it was opened with."""
+
+    async def shelf_page(
+        self, shelf: str, list_: str, *, after: str | None = None, offset: int = 0, limit: int
+    ) -> tuple[list[tuple[str, bytes]], int] | None:
+        """Rows in the order of their ids, after one of them, and how many there are in all; None: no such shelf."""
+
+    async def shelf_rows(self, shelf: str, list_: str, ids: Sequence[str]) -> list[bytes | None]:
+        """Rows by id."""

@@ -17,9 +17,9 @@ Pure, like every adapter: when to read, what to refuse and where to keep it is d
 
 from __future__ import annotations
 
+from typing import Final
+
 from adapters.eco_movement.connectors import (
-    Place,
-    Places,
     operator_party,
     read_connector_prices,
     read_places,
@@ -34,7 +34,8 @@ from adapters.eco_movement.pages import (
     ROW_ID,
     Crawl,
     Page,
-    Wanted,
+    crawl_connectors,
+    crawl_rows,
     read_list,
     read_wanted,
     write_list,
@@ -43,7 +44,6 @@ from adapters.eco_movement.pages import (
 )
 from adapters.eco_movement.prices import (
     FEED,
-    Read,
     owner,
     read_new,
     read_old,
@@ -53,18 +53,20 @@ from adapters.eco_movement.prices import (
     write_old,
 )
 
+VERSION: Final = "2.1.1"
+"""The version of the locations that are served, whose connectors name prices of the older shape."""
+
 __all__ = [
     "CONNECTOR_ID",
     "FEED",
     "MOST_NEW",
     "MOST_OLD",
     "ROW_ID",
+    "VERSION",
     "Crawl",
     "Page",
-    "Place",
-    "Places",
-    "Read",
-    "Wanted",
+    "crawl_connectors",
+    "crawl_rows",
     "operator_party",
     "owner",
     "read_connector_prices",

@@ -14,53 +14,16 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from attrs import field, frozen
-
 from adapters.eco_movement import objects as eco
 from gateway.model.document import validate
 from gateway.model.errors import InvalidObject
 from gateway.model.party import Party
-from gateway.model.prices import Flag, Linked
+from gateway.model.prices import Flag, Linked, Place, Places
 from gateway.model.values import pointer
 
 _EMA_ID: Final = re.compile(r"([A-Za-z]{2})[*-]?([A-Za-z0-9]{3})(?:[*-].*)?")
 _PRICING_ID: Final = "pricing_id"
 _ROW: Final = frozenset({"location_id", "evse_uid", "connector_id", "pricing_ids"})
-
-
-@frozen(kw_only=True)
-class Place:
-    """A connector of a feed's location, as far as prices care.
-
-    Attributes:
-        location, evse_uid, connector_id: as in ``Linked``.
-        evse_id: the id that stands on the EVSE, by which ours and theirs are compared; None where it has none.
-        price_id: of the older shape; None where it has none.
-        operator: name of the location's operator; None where nobody said.
-        ema_ids: the operator's ids, as they are spelled.
-    """
-
-    location: str
-    evse_uid: str
-    connector_id: str
-    evse_id: str | None = None
-    price_id: str | None = None
-    operator: str | None = None
-    ema_ids: tuple[str, ...] = ()
-
-    @property
-    def linked(self) -> Linked:
-        """What the older shape says about prices here."""
-        ids = () if self.price_id is None else (self.price_id,)
-        return Linked(location=self.location, evse_uid=self.evse_uid, connector_id=self.connector_id, price_ids=ids)
-
-
-@frozen
-class Places:
-    """What was read of one location, and what of it couldn't be."""
-
-    places: tuple[Place, ...] = ()
-    flags: tuple[Flag, ...] = field(default=())
 
 
 def read_places(row: Any) -> Places:

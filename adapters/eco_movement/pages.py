@@ -26,6 +26,7 @@ from attrs import define, evolve, field, frozen
 from adapters.pages import read_page, write_page
 from gateway.model.errors import InvalidObject, ReceiverError
 from gateway.model.message import HttpAnswer, Paged
+from gateway.model.prices import Wanted
 from gateway.model.urls import split
 
 MOST_OLD: Final = 1_000
@@ -198,6 +199,16 @@ class Crawl:
         return url
 
 
+def crawl_rows(url: str, limit: int, *, cursor: bool) -> Crawl:
+    """Through a list whose rows have an id; ``cursor`` as of ``Crawl``."""
+    return Crawl(url, limit, ROW_ID, cursor)
+
+
+def crawl_connectors(url: str, limit: int) -> Crawl:
+    """Through the newer shape's list of which price holds where."""
+    return Crawl(url, limit, CONNECTOR_ID)
+
+
 def with_parameters(url: str, **parameters: int | str | None) -> str:
     """A URL in which these parameters have these values; None: in which they aren't. The rest stays as spelled."""
     base, _, query = url.partition("?")
@@ -207,21 +218,6 @@ def with_parameters(url: str, **parameters: int | str | None) -> str:
 
 
 # --- writing --------------------------------------------------------------------------------------------------------
-
-
-@frozen(kw_only=True)
-class Wanted:
-    """Which part of a list somebody asks for.
-
-    Attributes:
-        limit: objects on the page.
-        offset: objects to skip.
-        after: id of the last object of the page before (``last_record``); None: from the beginning.
-    """
-
-    limit: int
-    offset: int = 0
-    after: str | None = None
 
 
 def read_wanted(parameters: Mapping[str, str], most: int) -> Wanted:

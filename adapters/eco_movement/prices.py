@@ -39,6 +39,7 @@ from gateway.model.prices import (
     Period,
     Priced,
     Product,
+    Read,
     Subscription,
     digest_of,
     plain,
@@ -65,24 +66,6 @@ _OTHER: Final = "other"
 _FEE_DECIMALS: Final = 4
 
 Steps = tuple[str | int, ...]
-
-
-@frozen
-class Read:
-    """What was read of one row.
-
-    Attributes:
-        prices: usually one; several of the older shape; none if it couldn't be read.
-        refused: what couldn't be read, and why.
-    """
-
-    prices: tuple[Priced, ...] = ()
-    refused: tuple[Flag, ...] = field(default=())
-
-    @property
-    def flags(self) -> tuple[Flag, ...]:
-        """All that is to be told of it."""
-        return (*self.refused, *(flag for priced in self.prices for flag in priced.flags))
 
 
 def read_new(row: Any, *, now: datetime) -> Read:

@@ -29,6 +29,9 @@ from gateway.model.tariffs import TariffType
 from gateway.model.types import Number
 from gateway.model.values import says_nothing
 
+Connector = tuple[str, str, str]
+"""A connector of a feed: location id, EVSE uid, connector id."""
+
 _HEX_DIGITS: Final = 32
 _MOST_ADJUSTED: Final = 17  # the exponent of a number's first digit
 _MOST_ZEROS: Final = 6  # of a zero, behind the point: with more of them Python writes an exponent
@@ -191,9 +194,99 @@ class Linked:
     more: Mapping[str, Any] = field(factory=dict)
 
     @property
-    def connector(self) -> tuple[str, str, str]:
-        """Location id, EVSE uid and connector id: what it is about."""
+    def connector(self) -> Connector:
+        """What it is about."""
         return self.location, self.evse_uid, self.connector_id
+
+
+@frozen(kw_only=True)
+class Place:
+    """A connector of a feed's location, as far as prices care.
+
+    Attributes:
+        location, evse_uid, connector_id: as in ``Linked``.
+        evse_id: the id that stands on the EVSE, by which ours and theirs are compared; None where it has none.
+        price_id: of the older shape; None where it has none.
+        operator: name of the location's operator; None where nobody said.
+        ema_ids: the operator's ids, as they are spelled.
+    """
+
+    location: str
+    evse_uid: str
+    connector_id: str
+    evse_id: str | None = None
+    price_id: str | None = None
+    operator: str | None = None
+    ema_ids: tuple[str, ...] = ()
+
+    @property
+    def connector(self) -> Connector:
+        """Which one it is."""
+        return self.location, self.evse_uid, self.connector_id
+
+    @property
+    def linked(self) -> Linked:
+        """What the older shape says about prices here."""
+        ids = () if self.price_id is None else (self.price_id,)
+        return Linked(location=self.location, evse_uid=self.evse_uid, connector_id=self.connector_id, price_ids=ids)
+
+
+@frozen
+class Places:
+    """What was read of one location, and what of it couldn't be."""
+
+    places: tuple[Place, ...] = ()
+    flags: tuple[Flag, ...] = field(default=())
+
+
+@frozen
+class Read:
+    """What was read of one row.
+
+    Attributes:
+        prices: usually one; several of the older shape; none if it couldn't be read.
+        refused: what couldn't be read, and why.
+    """
+
+    prices: tuple[Priced, ...] = ()
+    refused: tuple[Flag, ...] = field(default=())
+
+    @property
+    def flags(self) -> tuple[Flag, ...]:
+        """All that is to be told of it."""
+        return (*self.refused, *(flag for priced in self.prices for flag in priced.flags))
+
+
+@frozen(kw_only=True)
+class Gone:
+    """A location that a feed had and has no more.
+
+    Attributes:
+        id: that it had.
+        row: as it was read last.
+        since: when it was missed first, in milliseconds since 1970.
+        now: id of the location that it was merged into; None: nobody knows of one.
+    """
+
+    id: str
+    row: bytes
+    since: int
+    now: str | None = None
+
+
+@frozen(kw_only=True)
+class Wanted:
+    """Which part of a list somebody asks for.
+
+    Attributes:
+        limit: objects on the page.
+        offset: objects to skip.
+        after: id of the last object of the page before (``last_record``); None: from the beginning.
+    """
+
+    limit: int
+    offset: int = 0
+    after: str | None = None
 
 
 def digest_of(content: Any) -> str:
