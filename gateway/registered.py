@@ -238,7 +238,11 @@ class Links:
 
     async def reload(self, link: str) -> Registration:
         """The link's registration as it stands in the store now, and its pauses with it. Raises NotDurable."""
-        stored, facts = await self._store.registration(link), await self._store.facts(link)
+        while True:
+            before = self._stored[link]
+            stored, facts = await self._store.registration(link), await self._store.facts(link)
+            if before == self._stored[link]:
+                break  # else it was changed here meanwhile, and what was read may be older than that
         version = stored.version if stored else 0
         paused = any(facts.get(fact) != self._facts[link].get(fact) for fact in _PAUSES.values())
         self._facts[link] = facts

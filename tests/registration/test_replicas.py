@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from attrs import evolve
+from msgspec.structs import replace
 from newcomers import ACME, BOTH, NEW, OLD, QUIET, VOLT, opens, tariff_of, token_of, token_to_them, token_to_us
 
 from gateway.demo.world import Cast, World
 from gateway.handshake import NotNow
+from gateway.registered import Change
 
 Begin = Callable[..., Awaitable[World]]
 
@@ -114,3 +116,22 @@ async def test_one_handshake_at_a_time_over_all_replicas(world: Begin) -> None:
     with pytest.raises(NotNow, match="under way"):
         await w.gateways[1].handshakes.rotate("volt")
     await first
+
+
+async def test_a_reading_that_is_overtaken_by_a_handshake_changes_nothing(
+    world: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who looks at the store while a registration is written there doesn't go back to the one before."""
+    w = await world(ACME, backend=QUIET)
+    links, store = w.gateway.links, type(w.gateway.store)
+    look = store.facts
+    written = replace(links.registration("acme"), token_out="new-token")
+
+    async def overtaken(self: object, link: str) -> dict[str, bytes]:
+        monkeypatch.setattr(store, "facts", look)
+        await links.save(link, Change(written))
+        return await look(w.gateway.store, link)
+
+    monkeypatch.setattr(store, "facts", overtaken)
+    assert await links.reload("acme") == written
+    assert links.token_out("acme")[0] == "new-token"
