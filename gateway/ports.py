@@ -377,9 +377,15 @@ class Owed(Objects, Protocol):
     def owed_entries(self, link: str) -> AsyncGenerator[Due, None]:
         """All objects that are due now or later; never all in memory."""
 
-    async def take(self, link: str, name: Name, *, fence: int | None = None) -> Sent | None:
+    async def owed_among(self, link: str, names: Sequence[Name]) -> list[Due]:
+        """The entries of those among these objects that are due now or later."""
+
+    async def take(
+        self, link: str, name: Name, *, fence: int | None = None, before: Sequence[Name] = (), by_ms: int = 0
+    ) -> Sent | None:
         """What the receiver is known to have; as of now it has this only perhaps, until ``settle``.
 
+        Where one of ``before`` is due by ``by_ms``, that goes first: raises Early, and nothing is done.
         Here and below, a ``fence`` of a former tenure raises Ousted, and nothing is done.
         """
 
@@ -676,6 +682,9 @@ class PriceShapes(Protocol):
     def MOST_NEW(self) -> int:
         """The same of the newer one."""
 
+    def explain(self) -> tuple[MapTable, ...]:
+        """How its prices differ from tariffs: the feed's names stand on the older side."""
+
     # Reading
 
     def crawl_rows(self, url: str, limit: int, *, cursor: bool) -> Crawling:
@@ -707,14 +716,23 @@ class PriceShapes(Protocol):
     def write_new(self, priced: Priced, id: str | None = None) -> Translated:
         """A row of the newer shape. Raises Withheld."""
 
-    def write_old(self, prices: Iterable[Priced]) -> dict[str, Any] | None:
-        """The row of the older shape for all prices of a connector; None if none of them can be said."""
+    def write_old(self, prices: Iterable[Priced], served: Iterable[str | None] = ()) -> dict[str, Any] | None:
+        """The row of the older shape for all prices of a connector, by their served ids; None: it can't say any."""
 
     def write_connector_prices(self, linked: Linked, served: Iterable[str]) -> dict[str, Any]:
         """The row of a connector, with the ids of the prices as they are served."""
 
     def with_pricing_ids(self, location: Mapping[str, Any], served: Mapping[tuple[str, str], str]) -> dict[str, Any]:
         """A location whose connectors name their prices, by EVSE uid and connector id."""
+
+    def lower_location(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
+        """A feed's location of another version in that of ``VERSION``; None if it mustn't be published."""
+
+    def with_statuses(self, location: Mapping[str, Any], told: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """A location with the pushes of its EVSEs, by folded uid, that aren't older than what it says itself."""
+
+    def withdraw_location(self, location: Mapping[str, Any], since: str) -> dict[str, Any]:
+        """A location that is no more since this DateTime."""
 
     def read_wanted(self, parameters: Mapping[str, str], most: int) -> Wanted:
         """Which part of a list somebody asks for. Raises InvalidObject."""
@@ -727,6 +745,20 @@ class PriceShapes(Protocol):
 
     def write_refusal(self, status: int, http: int, message: str, *, new: bool) -> HttpAnswer:
         """An answer that says why there is no data."""
+
+    # Statuses that it pushes
+
+    def pushed_evse(self, segments: Sequence[str]) -> tuple[str, str] | None:
+        """Location id and EVSE uid that a path of ours is about; None: no such path. Raises NotFound: another's."""
+
+    def read_status(self, body: Any, *, now: datetime) -> dict[str, Any]:
+        """What a push says of its EVSE, always with ``last_updated``. Raises InvalidObject."""
+
+    def evse_of(self, location: Mapping[str, Any], uid: str) -> Mapping[str, Any] | None:
+        """The EVSE of a location that has this uid."""
+
+    def is_newer(self, push: Mapping[str, Any], *known: Mapping[str, Any]) -> bool:
+        """Whether a push may stand over what it is about: the first of these that says when it was updated."""
 
 
 class Prices(Protocol):
@@ -741,8 +773,13 @@ class Prices(Protocol):
     async def feed_state(self, feed: str) -> bytes | None:
         """Its state, as it was kept last."""
 
-    async def feed_keep(self, feed: str, state: bytes, *, fence: int | None = None) -> None:
-        """Its state: in one step, so that a run that it names counts as a whole. Raises Ousted."""
+    async def feed_keep(self, feed: str, state: bytes, *, run: str = "", fence: int | None = None) -> None:
+        """Its state: in one step, so that a run that it names counts as a whole. Raises Ousted.
+
+        Args:
+            run: the one that the state names now: what was staged under it stays, and former runs go after an hour.
+            fence: of the lease ``prices:FEED``.
+        """
 
     async def feed_forget(self, feed: str) -> None:
         """Nothing is kept of it any more, but what is said of our connectors (``Attachments``)."""
@@ -772,7 +809,7 @@ class Prices(Protocol):
         """Connectors by their ids."""
 
     async def places_at(self, feed: str, run: str, spots: Sequence[str]) -> list[Place | None]:
-        """Connectors by their spot."""
+        """Connectors by their spot; of several that claim one, that which was staged first."""
 
     async def linked(self, feed: str, run: str, connectors: Sequence[Connector]) -> list[Linked | None]:
         """Which prices hold at these connectors."""
@@ -825,21 +862,25 @@ class Attachments(Protocol):
 
 
 class Shelves(Protocol):
-    """What is served of prices, cut from one moment: lists under an id. Every method raises NotDurable as above."""
+    """What is served of prices: lists of a view, as of one moment. Every method raises NotDurable as above."""
 
-    async def shelve(self, shelf: str, list_: str, rows: Sequence[tuple[str, bytes]]) -> None:
-        """Rows of a list, by the id by which they are ordered."""
+    async def view(self, view: str) -> bytes | None:
+        """What was kept of a view."""
 
-    async def shelf_open(self, view: str, shelf: str, value: bytes, *, kept_s: float) -> None:
-        """The shelf is whole, and what this view shows from now on; every shelf is kept for a while after its use."""
+    async def view_keep(self, view: str, value: bytes, shown: Sequence[str], former: Sequence[str] = ()) -> None:
+        """Something else is kept of it. It shows these shelves, and the former ones go once nobody reads them."""
 
-    async def shelf_of(self, view: str) -> tuple[str, bytes] | None:
-        """The shelf that a view shows, and the value that it was opened with."""
+    async def shelve(self, view: str, shelf: str, rows: Iterable[tuple[str, bytes]]) -> None:
+        """A list of rows, by the ids by which it is ordered. There is no such shelf before it is whole."""
 
-    async def shelf_page(
-        self, shelf: str, list_: str, *, after: str | None = None, offset: int = 0, limit: int
-    ) -> tuple[list[tuple[str, bytes]], int] | None:
-        """Rows in the order of their ids, after one of them, and how many there are in all; None: no such shelf."""
+    async def shelf_use(self, view: str, shelf: str, *, further: bool = False) -> bool:
+        """Whether there is such a shelf; if so it stays for an hour. ``further``: somebody may come back for more."""
 
-    async def shelf_rows(self, shelf: str, list_: str, ids: Sequence[str]) -> list[bytes | None]:
-        """Rows by id."""
+    async def shelf_size(self, view: str, shelf: str, upto: str | None = None) -> tuple[int, int]:
+        """How many rows it has, and how many of them come up to this id."""
+
+    async def shelf_rows(self, view: str, shelf: str, start: int, limit: int) -> list[bytes]:
+        """Rows in the order of their ids, from one with this number on."""
+
+    async def shelf_row(self, view: str, shelf: str, id: str) -> bytes | None:
+        """One row."""

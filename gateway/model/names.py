@@ -101,6 +101,18 @@ class Ousted(ReceiverError):
     """Another replica has taken the link over since: nothing was written, and it is that one's to go on."""
 
 
+class Early(ReceiverError):
+    """Other objects go to a receiver before this one, and are due: nothing was done.
+
+    Attributes:
+        before: which they are.
+    """
+
+    def __init__(self, before: Sequence[Name]) -> None:
+        super().__init__("others go before it")
+        self.before = tuple(before)
+
+
 @frozen(kw_only=True)
 class Said:
     """An object as its owner said it last.

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
+DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEK: Final = 8  # days after which every weekday has begun anew
 
 
@@ -34,7 +35,12 @@ class Window:
         """When it may be done: now, or the next time that it opens (UTC). A window without days never opens."""
         if self.is_open(now):
             return now
-        return min((begins for begins, _ in self._around(now) if begins > now), default=datetime.max.replace(tzinfo=UTC))
+        never = datetime.max.replace(tzinfo=UTC)
+        return min((begins for begins, _ in self._around(now) if begins > now), default=never)
+
+    def __str__(self) -> str:
+        """``mon-fri 09:00-17:00 Europe/Amsterdam``."""
+        return f"{_written(self.days)} {self.start:%H:%M}-{self.end:%H:%M} {self.time_zone}"
 
     def _around(self, now: datetime) -> list[tuple[datetime, datetime]]:
         """Its openings from yesterday to a week ahead."""
@@ -48,3 +54,28 @@ class Window:
                 begins = datetime.combine(day, self.start, zone).astimezone(UTC)
                 found.append((begins, datetime.combine(last, self.end, zone).astimezone(UTC)))
         return found
+
+
+def days_of(text: str) -> frozenset[int]:
+    """Days of the week from a text such as ``mon-fri`` or ``sat,sun``; ``sat-mon`` goes over the week's end.
+
+    Raises:
+        ValueError: it names something else.
+    """
+    found: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        begin, end = DAYS.index(first), DAYS.index(last or first)
+        found |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8)}
+    return frozenset(found)
+
+
+def _written(days: frozenset[int]) -> str:
+    """As ``days_of`` reads it, days that follow each other as one range."""
+    parts: list[str] = []
+    for day in sorted(days):
+        if day - 1 in days:
+            parts[-1] = f"{parts[-1].partition('-')[0]}-{DAYS[day]}"
+        else:
+            parts.append(DAYS[day])
+    return ",".join(parts)

@@ -15,6 +15,8 @@ og:all:{OWNER}              string the rank given last; none is given twice
 og:note:{OWNER}:module:id   hash   fan-out note: one field for each link that is owed the object, and # its sequence
 og:notes:{OWNER}            zset   names with a note, by the time it was written
 og:profiled:{OWNER}:name    hash   link -> what it said when it set a charging profile on this session; for a time
+og:attached:{OWNER}         hash   spot of a connector -> the tariffs of price feeds that hold there, by feed and
+                                   audience
 *owed, one tag per link*
 og:due:{link}               zset   names to look at, by the time in ms
 og:ticket:{link}            hash   name -> ticket of the due entry; # is the counter
@@ -52,7 +54,21 @@ og:cb:{part}:id             string what a callback stands for; for a time, or to
 og:pull:{list}              string how far it was read, and when it is read next
 og:pulled:{list}:crawl      set    digests of the names that were seen in a crawl of it; for days
 og:lease:{list}, og:fence:{list}   as of links: who is reading it just now
+*told by price feeds, one tag per feed: prices:FEED*
+og:feed:{feed}              string the state of the feed: which run counts, and whatever else its reader keeps
+og:feedruns:{feed}          set    runs that stay; others expire (``priced.py``)
+og:feed:{feed}:run:list:part
+                            hash   a sixteenth of one list of a run, by the row's id
+og:feedtold:{feed}          hash   location:EVSE -> what the feed has told of an EVSE since it was read
+og:lease:{feed}, og:fence:{feed}   as of links: who is reading it just now
+og:imported:{feed}          hash   name of a tariff that was said because of the feed -> its id as spelled, and when it
+                                   is to be deleted
+*served of prices, one tag per view*
+og:view:{view}              string what the view shows now; until an hour after its last use
+og:shelf:{view}:id          zset   a list as it was at one moment, row by row (``shelves.py``)
+og:shelved:{view}           zset   shelves of which somebody was told how to read on, by the time in ms
 *single keys, no tag*
+og:feeds                    set    feeds that have a state
 og:owners                   set    owners of whom an object was ever said
 og:links                    set    links that may be owed something
 og:cred:digest              hash   a credentials token that opens a link: value, and version of the registration
@@ -204,6 +220,36 @@ class Keys:
     def links(self) -> str:
         return f"{self.prefix}:links"
 
+    def feeds(self) -> str:
+        return f"{self.prefix}:feeds"
+
+    def feed(self, feed: str) -> str:
+        return self._of_feed("feed", feed)
+
+    def feed_runs(self, feed: str) -> str:
+        return self._of_feed("feedruns", feed)
+
+    def feed_run(self, feed: str, run: str, list_: str, part: int) -> str:
+        return f"{self.feed(feed)}:{encode(run)}:{list_}:{part}"
+
+    def feed_told(self, feed: str) -> str:
+        return self._of_feed("feedtold", feed)
+
+    def imported(self, feed: str) -> str:
+        return self._of_feed("imported", feed)
+
+    def attached(self, owner: Party) -> str:
+        return f"{self.prefix}:attached:{{{tag_of(owner)}}}"
+
+    def view(self, view: str) -> str:
+        return self._of_link("view", view)
+
+    def shelf(self, view: str, shelf: str) -> str:
+        return f"{self._of_link('shelf', view)}:{encode(shelf)}"
+
+    def shelved(self, view: str) -> str:
+        return self._of_link("shelved", view)
+
     def credential(self, digest: str) -> str:
         return f"{self.prefix}:cred:{encode(digest)}"
 
@@ -249,9 +295,17 @@ class Keys:
     def _of_link(self, kind: str, link: str) -> str:
         return f"{self.prefix}:{kind}:{{{encode(link)}}}"
 
+    def _of_feed(self, kind: str, feed: str) -> str:
+        return self._of_link(kind, feed_lease(feed))
+
     def _drawer(self, kind: str, id: str) -> Drawer:
         shared = f"{self.prefix}:{kind}:{{{zlib.crc32(id.encode()) % _DRAWERS:04x}}}"
         return Drawer(shared=shared, own=f"{shared}:{id}", id=id)
+
+
+def feed_lease(feed: str) -> str:
+    """The id under which a price feed has its lease, and its tag; no link and no list has one like it."""
+    return f"prices:{feed}"
 
 
 def owner_of(name: Name) -> str:

@@ -26,13 +26,16 @@ from attrs import define
 from redis.asyncio.client import Pipeline
 
 from gateway.model.modules import Module
-from gateway.model.names import Backlog, Due, Held, Mark, Name, Sent
+from gateway.model.names import Backlog, Due, Early, Held, Mark, Name, Sent
 from gateway.store.cdrs import PAGE, Cdrs
 from gateway.store.keys import COUNTER
 from gateway.store.leases import ours
 
 # So many objects are owed in one round trip: they take Redis some 10 ms.
 _A_TRIP: Final = 500
+
+# And so many are urged, which takes as long: in one step, wherever possible, since some of them go before others.
+_URGED: Final = 5000
 
 # What becomes of that which a receiver is known to have, in the words of the script.
 _HAS: Final = "has"
@@ -73,19 +76,26 @@ class Owed(Cdrs):
         entries = zip(found[::3], found[1::3], found[2::3], strict=True)
         return [Due(Name.parse(text.decode()), int(ticket), int(float(at))) for text, ticket, at in entries]
 
-    async def take(self, link: str, name: Name, *, fence: int | None = None) -> Sent | None:
+    async def take(
+        self, link: str, name: Name, *, fence: int | None = None, before: Sequence[Name] = (), by_ms: int = 0
+    ) -> Sent | None:
         """What the receiver is known to have, before something is sent to it; None: nothing.
 
         As of now it has this only perhaps (``Sent.version`` is empty), until ``settle`` says what it has.
 
         Args:
             fence: of the lease that the caller holds; None: whoever holds it. So in all that follow.
+            before: objects that go to the receiver before this one, if they are due by ``by_ms``.
 
         Raises:
+            Early: some of these are; nothing was done.
             Ousted: another replica has taken the link over. So from all that follow.
         """
-        keys = [self.keys.fence(link), self.keys.sent(link)]
-        packed = await self.run("take", keys, "" if fence is None else fence, name.text)
+        keys = [self.keys.fence(link), self.keys.sent(link), self.keys.due(link)]
+        first = [each.text for each in before]
+        packed = await self.run("take", keys, "" if fence is None else fence, name.text, by_ms, *first)
+        if isinstance(packed, list):
+            raise Early([Name.parse(text.decode()) for text in packed])
         return None if packed is None else _unpack_sent(ours(packed))
 
     async def forget_sent(self, link: str) -> None:
@@ -156,13 +166,20 @@ class Owed(Cdrs):
         """
         keys = [self.keys.due(link), self.keys.later(link), self.keys.cdrs(link)]
         urged = 0
-        while part := await self.run("urge", keys, self.now(), _A_TRIP):
+        while part := await self.run("urge", keys, self.now(), _URGED):
             urged += int(part)
         return urged
 
     async def owed_entry(self, link: str, name: Name) -> Due | None:
         """The entry of an object that is due now or later; None if there is none."""
         return next(iter(await self._dues(link, [name.text.encode()])), None)
+
+    async def owed_among(self, link: str, names: Sequence[Name]) -> list[Due]:
+        """The entries of those among these objects that are due now or later."""
+        found: list[Due] = []
+        for start in range(0, len(names), _A_TRIP):
+            found += await self._dues(link, [name.text.encode() for name in names[start : start + _A_TRIP]])
+        return found
 
     async def owed_entries(self, link: str) -> AsyncGenerator[Due, None]:
         """All objects that are due now or later; never all in memory.

@@ -152,7 +152,6 @@ class General:
 
 def pack(saying: Saying, at: int) -> bytes:
     """The record of an object that is said at this time (milliseconds since 1970)."""
-    number = _NUMBERS.get(saying.name.module, 0)
     packed = _Packed(
         canonical=saying.canonical,
         wire=None if saying.wire == saying.canonical else saying.wire,
@@ -163,11 +162,16 @@ def pack(saying: Saying, at: int) -> bytes:
         correlation=saying.correlation,
         receiver=str(saying.receiver or ""),
     )
-    plain = msgspec.msgpack.encode(packed)
+    state = _DELETED if saying.deleted else _THERE
+    return state + deflated(saying.name.module, msgspec.msgpack.encode(packed))
+
+
+def deflated(module: Module, plain: bytes) -> bytes:
+    """Bytes that are mostly words of this module: the number of its dictionary, and the rest deflated against that."""
+    number = _NUMBERS.get(module, 0)
     level = 1 if len(plain) > _LARGE else 6
     deflate = zlib.compressobj(level, zlib.DEFLATED, _RAW, zdict=DICTIONARIES[number])
-    state = _DELETED if saying.deleted else _THERE
-    return b"".join((state, bytes((number,)), deflate.compress(plain), deflate.flush()))
+    return b"".join((bytes((number,)), deflate.compress(plain), deflate.flush()))
 
 
 def general(stored: bytes | None) -> General:
@@ -191,11 +195,7 @@ def unpack(record: bytes | None, sequence: int) -> Said | None:
     """
     if not record:
         return None
-    number = record[1]
-    if number >= len(DICTIONARIES):
-        raise ValueError("an object in Redis was written by a later release of the gateway: run that one")
-    inflate = zlib.decompressobj(_RAW, zdict=DICTIONARIES[number])
-    packed = _DECODER.decode(inflate.decompress(record[2:]))
+    packed = _DECODER.decode(inflated(record[1:]))
     return Said(
         id=packed.id,
         canonical=packed.canonical,
@@ -208,3 +208,15 @@ def unpack(record: bytes | None, sequence: int) -> Said | None:
         correlation=packed.correlation,
         receiver=Party.parse(packed.receiver) if packed.receiver else None,
     )
+
+
+def inflated(stored: bytes) -> bytes:
+    """What ``deflated`` was given.
+
+    Raises:
+        ValueError: it was written with a dictionary that this release doesn't know: by a later one.
+    """
+    number = stored[0]
+    if number >= len(DICTIONARIES):
+        raise ValueError("an object in Redis was written by a later release of the gateway: run that one")
+    return zlib.decompressobj(_RAW, zdict=DICTIONARIES[number]).decompress(stored[1:])

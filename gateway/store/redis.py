@@ -23,14 +23,17 @@ from attrs import define
 
 from gateway.model.errors import NotDurable, ReceiverTimeout
 from gateway.model.names import Name
+from gateway.store.attached import Attachments
 from gateway.store.awaited import Awaited
 from gateway.store.keys import owner_of
 from gateway.store.news import News
 from gateway.store.owed import Owed
+from gateway.store.priced import Prices
 from gateway.store.pulled import Pulled
 from gateway.store.registrations import Registrations
 from gateway.store.said import Objects
 from gateway.store.seen import Seen
+from gateway.store.shelves import Shelves
 
 # Waiting for a lane: look again after this long, in seconds. The first look comes soon, since most calls take little.
 _FIRST_LOOK: Final = 0.005
@@ -48,7 +51,7 @@ _LEASE_MS: Final = 1000
 
 
 @define(eq=False)
-class Store(Objects, Owed, Pulled, Seen, Awaited, Registrations, News):
+class Store(Objects, Owed, Pulled, Seen, Awaited, Registrations, News, Prices, Attachments, Shelves):
     """Everything that the gateway keeps. Every method raises ``NotDurable`` while Redis is away.
 
     ``Store.connect(url, prefix)`` makes one, ``aclose()`` ends it.

@@ -20,6 +20,7 @@ from gateway.model.errors import NotDurable
 from gateway.model.modules import Module
 from gateway.model.names import Moved, Name, Saying
 from gateway.model.party import Party
+from gateway.model.prices import Audience
 from gateway.store.redis import Store
 from gateway.store.split import Split, forgiving
 from gateway.web.wishes import Deed
@@ -92,6 +93,17 @@ async def test_what_is_owed_lies_with_what_must_not_be_lost(split: Split, main: 
     assert said is not None
     assert (said.canonical, said.sequence) == (b"3", 2)
     assert await forgiving(split).tokens_by_uid("T1") == [Name.parse(TOKEN.text)]
+
+
+async def test_what_price_feeds_tell_lies_in_main(split: Split, cache: Process) -> None:
+    """Runs, statuses and what is said of connectors, be they ours: a cache that is lost would lose prices."""
+    await split.stage_locations("eco", "1", [("L1", b"{}")])
+    await split.feed_keep("eco", b"1", run="1")
+    await split.status_keep("eco", "L1", "E1", b"{}")
+    await split.attach("eco", ACM, {"E1:1": {Audience.ADHOC: ["P1"]}})
+    await split.imported_keep("eco", {Name(Module.TARIFFS, ACM, "P1"): None})
+    assert await cache.say("DBSIZE") == 0
+    assert await split.locations("eco", "1", ["L1"]) == await split.statuses("eco", [("L1", "E1")]) == [b"{}"]
 
 
 async def test_what_comes_to_main_must_be_what_was_read(split: Split) -> None:

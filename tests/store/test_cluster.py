@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import test_attached
 import test_awaited
 import test_crawls
 import test_news
 import test_owed
+import test_priced
 import test_registrations
 import test_said
 import test_seen
@@ -22,7 +24,7 @@ from redis_processes import Nodes, asking_for_a_store, cluster
 
 from gateway import telemetry
 from gateway.demo.chapters import plot
-from gateway.demo.story import ACME, HUB, VOLT
+from gateway.demo.story import CAST, consumers, sources
 from gateway.demo.telling import Story
 from gateway.demo.world import World
 from gateway.model.errors import NotDurable
@@ -40,7 +42,10 @@ _OF_ONE_SERVER = frozenset({
     "test_who_set_a_profile_is_known_while_the_session_lasts", "test_the_server_is_described",
 })  # fmt: skip
 
-_MODULES = (test_awaited, test_crawls, test_news, test_owed, test_registrations, test_said, test_seen, test_store)
+_MODULES = (
+    test_attached, test_awaited, test_crawls, test_news, test_owed, test_priced, test_registrations, test_said,
+    test_seen, test_store,
+)  # fmt: skip
 globals().update({f"{name}_in_a_cluster": test for name, test in asking_for_a_store(*_MODULES, but=_OF_ONE_SERVER)})
 
 
@@ -162,10 +167,11 @@ async def test_one_node_that_comes_back_empty_is_noticed(nodes: Nodes, tmp_path:
 
 
 async def test_the_whole_story_plays_on_a_cluster(nodes: Nodes, tmp_path: Path) -> None:
-    """Registrations, pushes, authorizations, commands, lists and rotations, on one cluster."""
+    """Registrations, pushes, authorizations, commands, lists, prices and rotations, on one cluster."""
     await nodes.flush()
     story, redis = Story(lambda _: None), f'redis: {{url: "{nodes.url}"}}'
-    async with World.of(tmp_path / "world", ACME, VOLT, HUB, gateway_yaml=redis) as world:
+    folder, feeds = tmp_path / "world", sources()
+    async with World.of(folder, *CAST, gateway_yaml=redis, feeds=feeds, consumers=consumers()) as world:
         with telemetry.watching(story.crossed):
             await story.play(world, plot(world))
         assert (story.wrong, world.complaints) == ([], [])

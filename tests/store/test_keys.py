@@ -9,6 +9,7 @@ import pytest
 from gateway.model.modules import Module
 from gateway.model.names import CdrState, Name, Sent
 from gateway.model.party import Party
+from gateway.model.prices import Audience
 from gateway.store import keys
 from gateway.store.keys import Keys, party_of, tag_of
 from gateway.store.redis import Store
@@ -22,6 +23,8 @@ SESSION, TOKEN = Name(Module.SESSIONS, EXA, "S1"), Name(Module.TOKENS, EXA, "T1"
 WORDS = {
     "{OWNER}": r"\{[A-Z-]+\}",
     "{link}": r"\{[a-z]+\}",
+    "{feed}": r"\{prices%3A[a-z]+\}",
+    "{view}": r"\{[a-z_%0-9A-F]+\}",
     "{list}": r"\{[\w%.*-]+\}",
     "name": r"[a-z]*:?[^{}]+",
     "module": "[a-z]+",
@@ -75,6 +78,14 @@ async def use_everything(store: Store) -> None:
     await store.set_fact("acme", "paused", b"")
     await store.pull_keep("acme:tokens:NL-EXA", b"")
     await store.pull_listed("acme:tokens:NL-EXA", "1", [TOKEN])
+    await store.view_keep("adhoc+feeds", b"", ["prices.1"])
+    await store.shelve("adhoc+feeds", "prices.1", [])
+    await store.shelf_use("adhoc+feeds", "prices.1", further=True)
+    await store.stage_locations("eco", "1", [("L1", b"{}")])
+    await store.feed_keep("eco", b"", run="1")
+    await store.status_keep("eco", "L1", "E1", b"{}")
+    await store.attach("eco", EXA, {"E1:1": {Audience.ADHOC: ["T1"]}})
+    await store.imported_keep("eco", {TARIFF: None})
     await store.command("SET", store.keys.cache(), b"mark")  # as test_cache_split has it
 
 
