@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from gateway.cli.options import BAD_CONFIGURATION, Tools, config_option
+from gateway.cli.pricing import shown, summary
 from gateway.settings import LinkSettings, Mistake, Mistakes, Settings, find_config, load
 from gateway.web.json import dumps
 
@@ -16,13 +17,14 @@ from gateway.web.json import dumps
 @click.command(epilog="Example: ocpi-gateway check --config /etc/ocpi-gateway --strict")
 @config_option
 @click.option("--strict", is_flag=True, help="Refuse secrets that are written out ({value: ...}).")
-@click.option("--json", "as_json", is_flag=True, help="A JSON object: mistakes, warnings, links.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON object: mistakes, warnings, links, feeds, consumers.")
 @click.pass_obj
 def check(tools: Tools, folder: Path | None, strict: bool, as_json: bool) -> None:
     """Read all configuration as `run` would, and print every mistake.
 
     Each mistake is a line `file:line:column: what, and what to write instead`, on standard output; the exit code is
-    then 78. Without mistakes it prints one line for each link, and exits 0. Secrets are read, and never printed.
+    then 78. Without mistakes it prints one line for each link, price feed and consumer of prices, and exits 0. Secrets
+    are read, and never printed.
     """
     try:
         settings = load(find_config(folder), tools.versions, strict=strict)
@@ -36,6 +38,8 @@ def check(tools: Tools, folder: Path | None, strict: bool, as_json: bool) -> Non
         click.echo(f"{warning.place}: warning: {warning.text}")
     for link in settings.links:
         click.echo(_summary(link))
+    for file in settings.prices:
+        click.echo(summary(file))
 
 
 def _summary(link: LinkSettings) -> str:
@@ -59,6 +63,8 @@ def _json(mistakes: tuple[Mistake, ...], settings: Settings | None) -> Mapping[s
         "mistakes": [_mistake(mistake) for mistake in mistakes],
         "warnings": [_mistake(warning) for warning in settings.warnings] if settings else [],
         "links": [_link(link) for link in settings.links] if settings else [],
+        "feeds": [shown(feed) for feed in settings.feeds] if settings else [],
+        "consumers": [shown(consumer) for consumer in settings.consumers] if settings else [],
     }
 
 

@@ -18,6 +18,7 @@ from typing import Any, Final, TextIO, TypeVar
 import click
 from attrs import frozen
 
+from gateway.cli.named import no_link
 from gateway.cli.options import Tools, config_option, data_folder, data_option, moment_of
 from gateway.cli.state import done_with, loaded
 from gateway.cli.translate import party_of
@@ -26,7 +27,6 @@ from gateway.model.modules import Module
 from gateway.model.names import CdrState, Name
 from gateway.model.party import Party
 from gateway.settings import Settings
-from gateway.settings.grammar import did_you_mean
 from gateway.store.redis import Store
 from gateway.telemetry import MASK
 from gateway.web.json import CODEC, dumps_text
@@ -62,10 +62,6 @@ class _Filters:
 
     def wanted(self, links: Sequence[str], states: frozenset[CdrState]) -> Wanted:
         """The entries, of all these links, in the states that were named or else in these."""
-        for partner in self.partners:
-            if partner not in links:
-                hint = did_you_mean(partner, links) or f": the links are {', '.join(links)}"
-                raise click.UsageError(f"there is no link `{partner}`{hint}")
         return Wanted(
             links=self.partners or tuple(links), states=self.states or states, modules=self.modules or None,
             owner=self.owner, since=self.since, until=self.until,
@@ -87,6 +83,9 @@ class _Call:
             MASK.use_key(await store.cred_key())  # what stands for a token here stands for it in the logs, too
             book = Book(store=store, codec=CODEC)
             links = await book.links(link.id for link in self.settings.links)
+            for partner in self.filters.partners:
+                if partner not in links:
+                    raise no_link(self.settings, partner, links)
             return await what(_Open(book=book, store=store, links=links, filters=self.filters))
 
         return done_with(self.settings, self.data, done)

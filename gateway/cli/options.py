@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
@@ -11,8 +12,11 @@ from typing import Any, Final, NoReturn, TypeVar
 import click
 from attrs import frozen
 
-from gateway.ports import Adapter
+from gateway.ports import Adapter, PriceShapes
+from gateway.prices import PriceFeeds
+from gateway.settings import Settings
 from gateway.settings.values import SCALARS
+from gateway.store.redis import Store
 
 BAD_CONFIGURATION: Final = 78
 """Exit code for configuration that can't be used (sysexits' EX_CONFIG)."""
@@ -26,11 +30,15 @@ class Tools:
 
     Attributes:
         adapters: by version, oldest first.
+        price_shapes: of price feeds.
         serve: runs a gateway: ``serve(settings, data)``, an asynchronous context manager.
+        price_feeds: price feeds over a store: ``price_feeds(settings, store)``, an asynchronous context manager.
     """
 
     adapters: Mapping[str, Adapter]
+    price_shapes: PriceShapes
     serve: Callable[..., Any]
+    price_feeds: Callable[[Settings, Store], AbstractAsyncContextManager[PriceFeeds]]
 
     @property
     def versions(self) -> Mapping[str, bool]:
@@ -89,6 +97,11 @@ def moment_of(text: str, option: str, *, ago: bool = False) -> datetime:
         raise click.UsageError(f"{option}: that is further than the calendar goes") from None
     except ValueError:
         raise click.UsageError(f"{option}: {text!r} is neither a duration such as 2h nor a time") from None
+
+
+def moment_text(ms: int) -> str | None:
+    """A time in milliseconds since 1970 as verbs print it, to the second; None for 0, which is no time."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}" if ms > 0 else None
 
 
 def refuse(text: str) -> NoReturn:

@@ -15,12 +15,13 @@ from typing import Any, Final
 import click
 from attrs import frozen
 
-from gateway.cli.options import Tools, config_option, data_folder, data_option, moment_of
+from gateway.cli.named import link_of
+from gateway.cli.options import Tools, config_option, data_folder, data_option, moment_of, moment_text
+from gateway.cli.pricing import lines, shown
 from gateway.cli.state import done_with, loaded
 from gateway.cli.wished import wished
 from gateway.registered import Direction, Links, Pause
-from gateway.settings import LinkSettings, Settings
-from gateway.settings.grammar import did_you_mean
+from gateway.settings import ConsumerSettings, FeedSettings, Kind, LinkSettings, Settings
 from gateway.store.redis import Store
 from gateway.web.json import dumps
 from gateway.web.wishes import Deed, Outcome
@@ -45,11 +46,7 @@ class _Call:
 
     def link(self, id_: str) -> LinkSettings:
         """The link that is meant. A wrong id is a mistake of usage (exit code 2)."""
-        links = {link.id: link for link in self.settings.links}
-        if id_ not in links:
-            hint = did_you_mean(id_, links) or f": the links are {', '.join(links)}"
-            raise click.UsageError(f"there is no link `{id_}`{hint}")
-        return links[id_]
+        return link_of(self.settings, id_)
 
 
 @click.group(epilog="Example: ocpi-gateway partner list")
@@ -70,14 +67,14 @@ def _called(tools: Tools, folder: Path | None, data: Path | None) -> _Call:
 @json_option
 @click.pass_obj
 def list_(tools: Tools, folder: Path | None, data: Path | None, as_json: bool) -> None:
-    """Every link: whether it is registered, in which version, and what it is owed."""
+    """Every link: whether it is registered, in which version, and what it is owed. Price feeds and consumers, too."""
     call = _called(tools, folder, data)
     states = _run(call, lambda links, store: _states(call.settings.links, links, store))
     if as_json:
-        click.echo(dumps([_without_details(state) for state in states]))
+        click.echo(dumps([*map(_without_details, states), *map(shown, call.settings.prices)]))
         return
     head = ("id", "kind", "version", "stage", "state", "parties", "owed", "held", "CDRs")
-    rows = [head, *map(_row, states)]
+    rows = [head, *map(_row, states), *map(_price_row, call.settings.prices)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     for row in rows:
         click.echo(_GAP.join(map(str.ljust, row, widths)).rstrip())
@@ -92,9 +89,13 @@ def list_(tools: Tools, folder: Path | None, data: Path | None, as_json: bool) -
 def show(tools: Tools, id_: str, folder: Path | None, data: Path | None, as_json: bool) -> None:
     """One link in full: endpoints, the age of its tokens, its backlog, and what went wrong last.
 
-    Exit code 1 if it isn't registered.
+    Exit code 1 if it isn't registered. Of a price feed or a consumer: what its file says.
     """
     call = _called(tools, folder, data)
+    for file in call.settings.prices:
+        if file.id == id_:
+            click.echo(dumps(shown(file)) if as_json else "\n".join(lines(file)))
+            return
     link = call.link(id_)
     (state,) = _run(call, lambda links, store: _states([link], links, store))
     if as_json:
@@ -125,14 +126,14 @@ async def _state(link: LinkSettings, links: Links, store: Store) -> dict[str, An
         "held": backlog.held,
         "cdrs": backlog.cdrs,
         "start": link.registration.start.value,
-        "since": _moment(registration.since),
-        "tokens_since": _moment(registration.renewed),
+        "since": moment_text(registration.since),
+        "tokens_since": moment_text(registration.renewed),
         "rotation_in_doubt": bool(registration.pending),
         "versions_url": links.versions_url(link.id) or None,
         "endpoints": [
             {"module": each.module.value, "side": each.side.value, "url": each.url} for each in registration.endpoints
         ],
-        "trouble": {"at": _moment(trouble.at), "reason": trouble.reason, "todo": trouble.todo} if trouble else None,
+        "trouble": {"at": moment_text(trouble.at), "reason": trouble.reason, "todo": trouble.todo} if trouble else None,
     }
 
 
@@ -156,7 +157,7 @@ def _pause(links: Links, link: str, direction: Direction) -> dict[str, Any] | No
     pause = links.pause(link, direction)
     if pause is None or pause.until <= _now_ms():
         return None
-    return {"until": _moment(pause.until), "reason": pause.reason}
+    return {"until": moment_text(pause.until), "reason": pause.reason}
 
 
 def _row(state: dict[str, Any]) -> tuple[str, ...]:
@@ -166,6 +167,11 @@ def _row(state: dict[str, Any]) -> tuple[str, ...]:
         state["id"], state["kind"], state["version"], state["stage"], ", ".join([state["state"], *paused]),
         ", ".join(parties), str(state["owed"]), str(state["held"]), str(state["cdrs"]),
     )  # fmt: skip
+
+
+def _price_row(file: FeedSettings | ConsumerSettings) -> tuple[str, ...]:
+    what = ("feed", file.version) if isinstance(file, FeedSettings) else ("consumer", "-")
+    return (file.id, Kind.PRICES.value, what[1], "-", what[0], *"----")
 
 
 def _lines(state: dict[str, Any]) -> list[str]:
@@ -326,10 +332,6 @@ def _told(outcome: Outcome, as_json: bool) -> None:
         if outcome.todo:
             click.echo(outcome.todo, err=True)
     raise SystemExit(0 if outcome.good else 1)
-
-
-def _moment(ms: int) -> str | None:
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}" if ms else None
 
 
 def _now_ms() -> int:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from gateway.cli.options import Tools, config_option, data_folder, data_option
+from gateway.cli.named import link_of
+from gateway.cli.options import Tools, config_option, data_folder, data_option, moment_text
 from gateway.cli.state import done_with, loaded
 from gateway.cli.wished import wished
 from gateway.model.modules import MODULES, Module
 from gateway.registered import Links
 from gateway.settings import LinkSettings, Settings
-from gateway.settings.grammar import did_you_mean
 from gateway.store.redis import Store
 from gateway.sync import Agenda, Counts, Source, State, decode
 from gateway.sync.states import UNKNOWN
@@ -50,7 +49,7 @@ def status(tools: Tools, partner: str | None, folder: Path | None, data: Path | 
     Exit code 1 if the last reading of any of them failed, or found more gone than it could believe.
     """
     settings = loaded(tools, folder)
-    wanted = [_link(settings, partner)] if partner is not None else list(settings.links)
+    wanted = [link_of(settings, partner)] if partner is not None else list(settings.links)
     states = done_with(settings, data_folder(data), lambda store: _states(tools, settings, wanted, store))
     if as_json:
         click.echo(dumps(states))
@@ -92,14 +91,14 @@ def _state(source: Source, state: State, *, due: int, reading: bool) -> dict[str
         "module": source.module.value,
         "party": str(source.party),
         "registered": True,
-        "completed": _moment(state.completed),
-        "full": _moment(state.full),
-        "watermark": _moment(max(state.high, 0)),
-        "next": _moment(due),
+        "completed": moment_text(state.completed),
+        "full": moment_text(state.full),
+        "watermark": moment_text(max(state.high, 0)),
+        "next": moment_text(due),
         "running": None if crawl is None else {
             "reading": reading,
             "full": crawl.full,
-            "since": _moment(crawl.began),
+            "since": moment_text(crawl.began),
             "pages": crawl.counts.pages,
             "items": crawl.counts.items,
             "total": None if crawl.total == UNKNOWN else crawl.total,
@@ -160,7 +159,7 @@ def run(
     if accept_shrink and not full:
         raise click.UsageError("--accept-shrink: only a whole list tells what is gone: add --full")
     settings = loaded(tools, folder)
-    link = _link(settings, partner)
+    link = link_of(settings, partner)
     wanted = Wanted(Module(module) if module else None, full, accept_shrink)
     if dry_run:
         whole = "the whole of " if full else ""
@@ -200,18 +199,5 @@ def _line(each: Pulled) -> str:
 # Small things ---------------------------------------------------------------------------------------------------------
 
 
-def _link(settings: Settings, id_: str) -> LinkSettings:
-    """The link that is meant. A wrong id is a mistake of usage (exit code 2)."""
-    links = {link.id: link for link in settings.links}
-    if id_ not in links:
-        hint = did_you_mean(id_, links) or f": the links are {', '.join(links)}"
-        raise click.UsageError(f"there is no link `{id_}`{hint}")
-    return links[id_]
-
-
 def _counts(counts: Counts) -> dict[str, int]:
     return {name: getattr(counts, name) for name in counts.__struct_fields__}
-
-
-def _moment(ms: int) -> str | None:
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}" if ms > 0 else None

@@ -7,7 +7,7 @@ apart: one of them is a draft, or a test beside what is in use, or one takes ove
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Generic, Self, TypeVar
 
 from attrs import define, field, frozen
@@ -16,8 +16,31 @@ from gateway.model.party import Party
 from gateway.settings.files import LinkFile, PartnerFile, Stage
 from gateway.settings.grammar import did_you_mean
 from gateway.settings.mistakes import Place, Report, quoted
+from gateway.settings.values import Secret
 
 K = TypeVar("K")
+
+
+@define
+class Taken:
+    """What each file has for itself: its id, and the tokens that open our door to whoever it is about."""
+
+    report: Report
+    _ids: dict[str, Place] = field(factory=dict)
+    _tokens: dict[str, tuple[str, Place]] = field(factory=dict)
+
+    def id(self, id_: str, place: Place) -> None:
+        """Note the id of a file that begins here; a mistake if another one has it."""
+        first = self._ids.setdefault(id_, place)
+        if first != place:
+            self.report.add(place, f"the id `{id_}` is taken: rename one of the two files (see {first})")
+
+    def tokens(self, id_: str, tokens: Iterable[Secret], place: Place) -> None:
+        """Note the incoming tokens of a file; a mistake if another one has one of them."""
+        for token in tokens:
+            other, first = self._tokens.setdefault(token.value, (id_, place))
+            if other != id_:
+                self.report.add(place, f"the same token as {other} has (see {first}): each needs its own")
 
 
 @frozen(kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import attrs
@@ -10,11 +10,14 @@ from attrs import frozen
 
 from gateway.settings.links import LinkSettings
 from gateway.settings.load import Settings
+from gateway.settings.prices import ConsumerSettings, FeedSettings
 
 _FIXED: Final = frozenset({"listen", "admin", "redis"})
 """What is settled when a process starts: listeners, and where state is kept."""
 
-_ASIDE: Final = frozenset({"folder", "links", "secret_files", "warnings"})
+_ASIDE: Final = frozenset({"folder", "links", "feeds", "consumers", "secret_files", "warnings"})
+
+_Filed = LinkSettings | FeedSettings | ConsumerSettings
 
 
 class StillOwed(Exception):
@@ -23,10 +26,12 @@ class StillOwed(Exception):
 
 @frozen
 class Difference:
-    """What is new, gone and different, by the ids of links and the keys of ``gateway.yaml``.
+    """What is new, gone and different, by the ids of files and the keys of ``gateway.yaml``.
 
     Attributes:
-        added, removed, changed: ids of backends and partners.
+        added, removed, changed: ids of links: backends and partners.
+        feeds_added, feeds_removed, feeds_changed: ids of price feeds.
+        consumers_added, consumers_removed, consumers_changed: ids of those whom we serve prices.
         gateway: keys of ``gateway.yaml`` that are taken over.
         restart: keys of ``gateway.yaml`` that count only after a restart.
     """
@@ -34,19 +39,33 @@ class Difference:
     added: tuple[str, ...]
     removed: tuple[str, ...]
     changed: tuple[str, ...]
+    feeds_added: tuple[str, ...]
+    feeds_removed: tuple[str, ...]
+    feeds_changed: tuple[str, ...]
+    consumers_added: tuple[str, ...]
+    consumers_removed: tuple[str, ...]
+    consumers_changed: tuple[str, ...]
     gateway: tuple[str, ...]
     restart: tuple[str, ...]
 
 
 def compare(before: Settings, after: Settings) -> Difference:
     """From the one to the other."""
-    old, new = _links(before), _links(after)
+    links = _moves(before.links, after.links)
+    feeds = _moves(before.feeds, after.feeds)
+    consumers = _moves(before.consumers, after.consumers)
     keys = [field.name for field in attrs.fields(Settings) if field.name not in _ASIDE]
     differing = [key for key in keys if getattr(before, key) != getattr(after, key)]
     return Difference(
-        added=tuple(id for id in new if id not in old),
-        removed=tuple(id for id in old if id not in new),
-        changed=tuple(id for id, link in new.items() if id in old and old[id] != link),
+        added=links.added,
+        removed=links.removed,
+        changed=links.changed,
+        feeds_added=feeds.added,
+        feeds_removed=feeds.removed,
+        feeds_changed=feeds.changed,
+        consumers_added=consumers.added,
+        consumers_removed=consumers.removed,
+        consumers_changed=consumers.changed,
         gateway=tuple(key for key in differing if key not in _FIXED),
         restart=tuple(key for key in differing if key in _FIXED),
     )
@@ -58,5 +77,19 @@ def taken_over(before: Settings, after: Settings) -> Settings:
     return attrs.evolve(after, **fixed)
 
 
-def _links(settings: Settings) -> dict[str, LinkSettings]:
-    return {link.id: link for link in settings.links}
+@frozen
+class _Moves:
+    """What became of files of one kind, by their ids."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+def _moves(before: Iterable[_Filed], after: Iterable[_Filed]) -> _Moves:
+    old, new = {each.id: each for each in before}, {each.id: each for each in after}
+    return _Moves(
+        added=tuple(id for id in new if id not in old),
+        removed=tuple(id for id in old if id not in new),
+        changed=tuple(id for id, each in new.items() if id in old and old[id] != each),
+    )

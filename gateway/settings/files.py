@@ -1,7 +1,7 @@
 """The keys of every file, one class per table: the whole grammar, with what this build acts on.
 
-``acted=False`` and ``later=`` mark what is known and not acted on yet; using it is a mistake that says so. To make one
-real, act on it, and remove the mark.
+``acted=False`` marks what is known and not acted on yet; using it is a mistake that says so. To make one real, act on
+it, and remove the mark.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from gateway.model.locations import ImageCategory
 from gateway.model.modules import MODULES, Module
 from gateway.model.party import Party, Role
 from gateway.model.policy import TimeZone
+from gateway.model.prices import Audience
 from gateway.settings.grammar import Placed, key
 from gateway.settings.text import Table
 from gateway.settings.values import (
@@ -40,6 +41,7 @@ from gateway.settings.values import (
     positive,
     redis_form,
     token_form,
+    within,
 )
 
 FUNCTIONAL: Final = tuple(module.value for module, facts in MODULES.items() if facts.functional)
@@ -388,54 +390,78 @@ class BackendFile(LinkFile):
 
 @frozen(kw_only=True)
 class Window(Placed):
-    """When a feed may be read."""
+    """When a feed may be read: working hours of its owner, unless more is said."""
 
-    SHORT: ClassVar[Mapping[str, Mapping[str, Any]]] = {"always": {}}
+    SHORT: ClassVar[Mapping[str, Mapping[str, Any]]] = {"always": {"days": "mon-sun", "from_": "00:00", "to": "00:00"}}
 
-    days: Days | None = key("days of the week", default=None, shown="all")
-    from_: TimeOfDay | None = key("not before", default=None)
-    to: TimeOfDay | None = key("not after", default=None)
-    time_zone: TimeZone | None = key("of these times", default=None, shown="UTC")
+    days: Days = key("days of the week", default=Days("mon-fri"))
+    from_: TimeOfDay = key("not before", default=TimeOfDay("09:00"))
+    to: TimeOfDay = key("before then; of the next day, if it isn't later than `from`", default=TimeOfDay("17:00"))
+    time_zone: TimeZone = key("of these times", default=TimeZone("Europe/Amsterdam"))
 
 
 @frozen(kw_only=True)
 class RefuseFeed(Placed):
-    """When a whole run is refused."""
+    """When a whole run is refused, and what was read before stays."""
 
-    shrink: Percent = key("share of prices that may vanish at once", default=Percent(0.20), shown="20%")
-    dangling: Percent = key("share of connectors that may name no price", default=Percent(0.02), shown="2%")
+    shrink: Percent = key(
+        "share of a list's rows that may vanish from one run to the next", default=Percent(0.20), shown="`20%`"
+    )
+    dangling: Percent = key(
+        "share of the prices named by connectors that may be missing", default=Percent(0.02), shown="`2%`"
+    )
 
 
 @frozen(kw_only=True)
 class Feed(Placed):
     """A price feed that we read."""
 
-    shape: Shape = key("generation of the feed")
+    shape: Shape = key("generation of its prices")
     version: str = key("version of its locations", values=("2.1.1", "2.2"))
     locations_url: Url = key("its locations")
     prices_url: Url = key("its prices")
-    connector_prices_url: Url | None = key("its prices by connector, of the new shape only", default=None)
+    connector_prices_url: Url | None = key(
+        "which price holds where: needed by `shape: new`, which alone has it", default=None
+    )
     token: Secret = key("what we send", check=token_form)
-    token_in: Secret | None = key("what it sends with its statuses", default=None, check=token_form)
-    scheme: str = key("scheme of the Authorization header", default="Token", values=("Token", "Bearer"))
+    token_in: tuple[Secret, ...] = key(
+        "what it sends with statuses that it pushes; a list while one replaces another; left out: it can't push",
+        default=(),
+        many=True,
+        check=token_form,
+    )
+    scheme: str = key("scheme of our Authorization header", default="Token", values=("Token", "Bearer"))
     every: timedelta = key("how often it is read", default=timedelta(hours=24), check=positive)
-    window: Window = key("when it may be read, or `always`", default=Window, shown="always")
-    page_limit: int = key("objects per page", default=1000, check=positive)
-    refuse: RefuseFeed = key("when a whole run is refused", default=RefuseFeed)
-    retire_after: timedelta = key("how long a price that left the feed stays", default=timedelta(hours=48))
+    window: Window = key(
+        "when it may be read; keys left out of the table are those of the default",
+        default=Window,
+        shown="mon-fri 09:00-17:00 Europe/Amsterdam",
+    )
+    page_limit: int = key(
+        "rows to ask for on a page, up to 10000; of locations and of `shape: old` never more than 1000",
+        default=1000,
+        check=within(1, 10_000),
+    )
+    refuse: RefuseFeed = key("when a whole run is refused, and what was read before stays", default=RefuseFeed)
+    retire_after: timedelta = key(
+        "how long a tariff that left the feed stays", default=timedelta(hours=48), check=positive
+    )
 
 
 @frozen(kw_only=True)
 class Consumer(Placed):
     """Somebody whom we serve prices."""
 
-    token_in: Secret = key("the token that it sends", check=token_form)
-    audience: tuple[str, ...] = key(
-        "whose prices it sees",
-        default=("adhoc",),
-        values=("wholesale", "adhoc", "msp_retail", "cpo_subscription"),
+    token_in: tuple[Secret, ...] = key(
+        "the token that it sends; a list while one replaces another", many=True, check=token_form
     )
-    redistribute: bool = key("whether it may see what came from a feed", default=False)
+    audience: tuple[Audience, ...] = key(
+        "whose prices it sees",
+        default=(Audience.ADHOC,),
+        some=True,
+        values=tuple(audience.value for audience in Audience if audience is not Audience.UNKNOWN),
+    )
+    redistribute: bool = key("whether it sees what came from a feed, too", default=False)
 
 
 @frozen(kw_only=True)
@@ -454,7 +480,6 @@ class PartnerFile(LinkFile):
         "what stands behind it",
         default=Kind.BILATERAL,
         values=(Kind.BILATERAL, Kind.HUB, Kind.PRICES),
-        later=(Kind.PRICES,),
     )
     our_party: RoleEntry | None = key("who we are to it", default=None, shown="the only one that fits")
     our_parties: tuple[RoleEntry, ...] = key(
@@ -466,10 +491,10 @@ class PartnerFile(LinkFile):
     prefer: tuple[Parties, ...] = key(
         "of a hub: parties that are reached through it although they have a link", default=(), many=True, some=True
     )
-    feed: Feed | None = key("of prices: a feed that we read", default=None, acted=False)
-    consumer: Consumer | None = key("of prices: somebody whom we serve", default=None, acted=False)
+    feed: Feed | None = key("of prices: a feed that we read", default=None)
+    consumer: Consumer | None = key("of prices: somebody whom we serve", default=None)
     owners: Mapping[str, Party] = key(
-        "of prices: the owner by the feed's partner_id, where it can't say", default=dict, acted=False
+        "of a feed: whose its tariffs are where it can't say: {partner_id: CC-PID}", default=dict
     )
 
 

@@ -55,7 +55,6 @@ class Spec:
         some: of a list: whether it needs an item.
         plain: of a secret: whether plain text will do, because it usually isn't one.
         values: the values that it may have, out of those of its type; empty for all.
-        later: values that are known and not acted on yet.
         check: raises ValueError for a value that its type admits and the key doesn't.
     """
 
@@ -67,7 +66,6 @@ class Spec:
     some: bool = False
     plain: bool = False
     values: tuple[str, ...] = ()
-    later: tuple[str, ...] = ()
     check: Callable[[Any], None] | None = None
 
 
@@ -298,9 +296,6 @@ class Reader:
         if text is None:
             return BROKEN
         values = self.versions if kind is Version else values_of(kind, spec)
-        if text in spec.later:
-            now = ", ".join(value for value in values if value not in spec.later)
-            return self._broken(node.place, f"{quoted(text)} is known, but not acted on yet: write {now}")
         if values and text not in values:
             return self._broken(node.place, _not_one_of(text, values))
         if kind is Version or (isinstance(kind, type) and issubclass(kind, StrEnum)):

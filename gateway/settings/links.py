@@ -18,7 +18,7 @@ from gateway.model.modules import MODULES, Module
 from gateway.model.party import Party, Role, is_supply, opposite
 from gateway.model.policy import Policy
 from gateway.model.share import Pilot, Share
-from gateway.settings.claims import Claimant, Claims, check_moves
+from gateway.settings.claims import Claimant, Claims, Taken, check_moves
 from gateway.settings.files import (
     Authorize,
     BackendFile,
@@ -41,9 +41,10 @@ from gateway.settings.files import (
 from gateway.settings.grammar import did_you_mean, keys_of
 from gateway.settings.hubs import check_hub, preferred, reached
 from gateway.settings.mistakes import Place, Report, quoted
+from gateway.settings.prices import check_not_of_prices
 from gateway.settings.profiles import Profiles
 from gateway.settings.sharing import pilot_of, share_of
-from gateway.settings.values import Url, host_of, is_loopback, is_plain_http, is_private
+from gateway.settings.urls import check_own_url, check_public
 
 BACKEND: Final = "backend"
 """The id of the backend that stands in ``gateway.yaml``."""
@@ -152,11 +153,11 @@ class Links:
     profiles: Profiles
     report: Report
     versions: Mapping[str, bool]
+    taken: Taken
     found: list[LinkSettings] = field(factory=list)
     _files: dict[str, LinkFile] = field(factory=dict)
     _held: Claims[tuple[Party, Role]] = field(factory=Claims)
     _claimed: Claims[tuple[Party, Role, Party]] = field(factory=Claims)
-    _tokens: dict[str, tuple[str, Place]] = field(factory=dict)
 
     # One file at a time -----------------------------------------------------------------------------------------------
 
@@ -183,6 +184,7 @@ class Links:
         for entry in file.roles:
             self._check_their_role(entry, file)
         check_hub(file, self._own, self.report)
+        check_not_of_prices(file, self.report)
         ours = self._our_seats(file)
         if ours:
             self._check_facing(file, ours)
@@ -226,10 +228,8 @@ class Links:
         )
 
     def _named(self, id_: str, file: LinkFile) -> None:
-        first = self._files.setdefault(id_, file)
-        if first is not file:
-            text = f"the id `{id_}` is taken: rename one of the two files (see {first.at.place})"
-            self.report.add(file.at.place, text)
+        self._files.setdefault(id_, file)
+        self.taken.id(id_, file.at.place)
 
     # Parties ----------------------------------------------------------------------------------------------------------
 
@@ -425,14 +425,10 @@ class Links:
             if not getattr(registration, name) and name not in registration.at.broken:
                 self.report.add(registration.at.place, f"`start: {start}` needs `{name}`: {meaning}")
         if registration.versions_url is not None and not file.allow_private:
-            self._check_public(registration.versions_url, registration.at.place_of("versions_url"))
+            check_public(registration.versions_url, registration.at.place_of("versions_url"), self.report)
         self._check_endpoints(registration, allow_private=file.allow_private)
         if "token_in" in _NEEDS[start]:
-            place = registration.at.place_of("token_in")
-            for token in registration.token_in:
-                other, first = self._tokens.setdefault(token.value, (id_, place))
-                if other != id_:
-                    self.report.add(place, f"the same token as {other} has (see {first}): each link needs its own")
+            self.taken.tokens(id_, registration.token_in, registration.at.place_of("token_in"))
 
     def _check_endpoints(self, registration: Registration, *, allow_private: bool) -> None:
         place = registration.at.place_of("endpoints")
@@ -442,13 +438,7 @@ class Links:
             if name not in ENDPOINTS:
                 self.report.add(place, f"{quoted(name)} is no module: write {', '.join(ENDPOINTS)}")
             if not allow_private:
-                self._check_public(url, place)
-
-    def _check_public(self, url: Url, place: Place) -> None:
-        if is_plain_http(url):
-            self.report.add(place, "plain http: write https, or set `allow_private: true`")
-        elif is_private(host_of(url)):
-            self.report.add(place, "a private address: write a public one, or set `allow_private: true`")
+                check_public(url, place, self.report)
 
     # All of them ------------------------------------------------------------------------------------------------------
 
@@ -494,12 +484,6 @@ _NEEDS: Final[Mapping[Start, Mapping[str, str]]] = {
     Start.NONE: _STATIC,
     Start.ADOPTED: _STATIC,
 }
-
-
-def check_own_url(url: Url, place: Place, report: Report) -> None:
-    """Warn about a URL of ours that others would have to call over plain http."""
-    if is_plain_http(url) and not is_loopback(host_of(url)):
-        report.warn(place, "plain http: tokens and personal data travel in clear; write https")
 
 
 def duplicates(entries: Sequence[RoleEntry]) -> Iterator[RoleEntry]:

@@ -16,6 +16,7 @@ from attrs import field, frozen
 
 from gateway.model.dialect import Seat
 from gateway.model.party import Party, Role
+from gateway.settings.claims import Taken
 from gateway.settings.files import (
     Admin,
     BackendFile,
@@ -30,10 +31,12 @@ from gateway.settings.files import (
     RedisSettings,
 )
 from gateway.settings.grammar import Reader
-from gateway.settings.links import BACKEND, Links, LinkSettings, check_own_url, duplicates
+from gateway.settings.links import BACKEND, Links, LinkSettings, duplicates
 from gateway.settings.mistakes import Mistake, Mistakes, Place, Report, quoted
+from gateway.settings.prices import ConsumerSettings, FeedSettings, Prices, meaningful
 from gateway.settings.profiles import Profiles
-from gateway.settings.text import Text, read_table
+from gateway.settings.text import Table, Text, read_table
+from gateway.settings.urls import check_own_url
 from gateway.settings.values import LINK_ID, Address
 
 GATEWAY: Final = "gateway.yaml"
@@ -57,6 +60,8 @@ class Settings:
         hub: the gateway's own party.
         parties: who we are.
         links: backends first, then partners, each by id.
+        feeds: price feeds that we read, by id.
+        consumers: whom we serve prices, by id.
         unknown_tokens: the links that are asked about a token that nobody announced, in order.
         events: where changes of CDRs are reported, if anywhere.
         aliases: old paths that stay alive, and the paths of ours that they mean; no trailing slashes.
@@ -72,6 +77,8 @@ class Settings:
     hub: Party
     parties: tuple[Seat, ...]
     links: tuple[LinkSettings, ...]
+    feeds: tuple[FeedSettings, ...] = ()
+    consumers: tuple[ConsumerSettings, ...] = ()
     unknown_tokens: tuple[str, ...] = ()
     events: Events | None = None
     aliases: Mapping[str, str] = field(factory=dict)
@@ -86,6 +93,11 @@ class Settings:
     @property
     def partners(self) -> tuple[LinkSettings, ...]:
         return tuple(link for link in self.links if not link.is_backend)
+
+    @property
+    def prices(self) -> tuple[FeedSettings | ConsumerSettings, ...]:
+        """What stands among the partners' files and is no link: feeds, then consumers."""
+        return (*self.feeds, *self.consumers)
 
 
 def find_config(given: Path | None = None) -> Path:
@@ -141,15 +153,17 @@ class _Loader:
         if gateway.backend is not None:
             backends.insert(0, (BACKEND, gateway.backend))
         self._check_gateway(gateway)
-        links = Links(gateway, profiles, self._report, self._versions)
+        taken = Taken(self._report)
+        links, prices = Links(gateway, profiles, self._report, self._versions, taken), Prices(self._report, taken)
         for id_, backend in backends:
             links.backend(id_, backend)
         for id_, partner in partners:
-            links.partner(id_, partner)
+            joined = prices if partner.kind is Kind.PRICES else links
+            joined.partner(id_, partner)
         links.check()
-        return self._settled(gateway, links) if not self._report.mistakes else None
+        return self._settled(gateway, links, prices) if not self._report.mistakes else None
 
-    def _settled(self, gateway: GatewayFile, links: Links) -> Settings | None:
+    def _settled(self, gateway: GatewayFile, links: Links, prices: Prices) -> Settings | None:
         if gateway.hub is None:
             return None
         return Settings(
@@ -161,6 +175,8 @@ class _Loader:
             hub=gateway.hub.party,
             parties=tuple(Seat(party=p.party, role=p.role, business=p.business()) for p in gateway.parties),
             links=tuple(links.found),
+            feeds=tuple(prices.feeds),
+            consumers=tuple(prices.consumers),
             unknown_tokens=gateway.authorize.unknown_tokens,
             events=gateway.events,
             aliases={old.rstrip("/"): new.rstrip("/") for old, new in gateway.aliases.items()},
@@ -194,12 +210,19 @@ class _Loader:
                 continue
             if table is None:
                 continue
-            kind = table.entries.get("kind")
-            of_prices = kind is not None and isinstance(kind.value, Text) and kind.value.text == Kind.PRICES
+            of_prices = issubclass(cls, PartnerFile) and self._is_of_prices(table)
+            if of_prices:
+                table = meaningful(table, self._report)
             file = self._reader.table(cls, table, excused=FILE_VERSION_KEYS if of_prices else frozenset())
-            # What a price feed needs besides is none of this build's business: the kind is the mistake.
+            # Without its kind nobody knows what else a file needs: that is the one mistake to tell.
             if file is not None and "kind" not in table.broken:
                 yield path.stem, file
+
+    def _is_of_prices(self, table: Table) -> bool:
+        kind = table.entries.get("kind")
+        return (
+            kind is not None and isinstance(kind.value, Text) and self._reader.expanded(kind.value) == Kind.PRICES.value
+        )
 
     def _yaml_files(self, folder: str) -> Iterator[Path]:
         try:

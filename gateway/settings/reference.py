@@ -23,7 +23,7 @@ from gateway.settings.files import (
 )
 from gateway.settings.grammar import Key, is_table, keys_of, values_of, words_of
 from gateway.settings.text import Table
-from gateway.settings.values import SCALARS, Secret, Version
+from gateway.settings.values import SCALARS, Secret, Version, duration_text
 
 FILES: Final[Mapping[str, type]] = {
     "gateway": GatewayFile,
@@ -83,7 +83,7 @@ def _type(item: Key, kind: Any, defs: dict[str, Any]) -> dict[str, Any]:
     if kind is Version:
         return {"type": "string"}
     if values := values_of(kind, item.spec):
-        return {"enum": [value for value in values if value not in item.spec.later]}
+        return {"enum": list(values)}
     return dict(SCALARS[kind].schema)
 
 
@@ -161,7 +161,7 @@ def _value(item: Key, kind: Any) -> str:
     if kind is Version:
         return "version"
     if values := values_of(kind, item.spec):
-        return ", ".join(f"`{value}`" + (" (later)" if value in item.spec.later else "") for value in values)
+        return ", ".join(f"`{value}`" for value in values)
     if is_table(kind):
         return ", ".join([f"`{word}`" for word in words_of(kind)] + ["table"])
     return SCALARS[kind].says
@@ -183,15 +183,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return f"`[{', '.join(str(part) for part in value)}]`"
     if isinstance(value, timedelta):
-        return f"`{_duration(value)}`"
+        return f"`{duration_text(value)}`"
     if is_table(type(value)):
         return ""
     return f"`{value.value if isinstance(value, StrEnum) else value}`"
-
-
-def _duration(span: timedelta) -> str:
-    seconds = span.total_seconds()
-    for unit, size, least in (("d", 86400, 7), ("h", 3600, 1), ("m", 60, 1)):
-        if seconds % size == 0 and seconds / size >= least:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"

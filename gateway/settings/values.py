@@ -130,6 +130,16 @@ def positive(value: int | timedelta) -> None:
         raise ValueError("write more than 0")
 
 
+def within(least: int, most: int) -> Callable[[int], None]:
+    """A number from ``least`` to ``most``, both included."""
+
+    def check(value: int) -> None:
+        if not least <= value <= most:
+            raise ValueError(f"write {least} to {most}")
+
+    return check
+
+
 def redis_form(secret: Secret) -> None:
     """A Redis URL, in one of the forms of ``RedisUrl``."""
     RedisUrl.parse(secret.value)
@@ -166,6 +176,15 @@ def _duration(text: str) -> timedelta:
     if span > timedelta(days=3650):
         raise ValueError(f"{quoted(text)} is more than ten years")
     return span
+
+
+def duration_text(span: timedelta) -> str:
+    """A duration as somebody would write it: ``24h``, ``7d``, ``2s``."""
+    seconds = span.total_seconds()
+    for unit, size, least in (("d", 86400, 7), ("h", 3600, 1), ("m", 60, 1)):
+        if seconds % size == 0 and seconds / size >= least:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
 
 
 def _percent(text: str) -> float:

@@ -20,6 +20,7 @@ from attrs import frozen
 
 from gateway.model.modules import Module
 from gateway.model.policy import Policy
+from gateway.model.window import days_of
 from gateway.sync.states import UNKNOWN, Source, State
 
 OVERLAP: Final = timedelta(minutes=5)
@@ -41,7 +42,6 @@ _NIGHT_MINUTES: Final = 4 * 60
 _NOT_AGAIN: Final = timedelta(hours=12)
 _ALMOST_A_DAY: Final = timedelta(hours=20)
 _EARLIEST: Final = "1970-01-01T00:00:00Z"
-_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WINDOW: Final = re.compile(r"(?:(?P<days>[a-z,-]+) )?(?P<from>\d\d:\d\d)-(?P<to>\d\d:\d\d)")
 
 
@@ -68,7 +68,7 @@ class Window:
         found = _WINDOW.fullmatch(text)
         if found is None:
             raise ValueError(f"{text!r} are no days and hours")
-        days = frozenset(range(7)) if found["days"] is None else _days(found["days"])
+        days = frozenset(range(7)) if found["days"] is None else days_of(found["days"])
         return cls(days, _minutes(found["from"]), _minutes(found["to"]))
 
     def __contains__(self, local: datetime) -> bool:
@@ -166,15 +166,6 @@ def moment_of(ms: int) -> datetime:
 def ms_of(moment: datetime) -> int:
     """A moment in milliseconds since 1970."""
     return int(moment.timestamp() * 1000)
-
-
-def _days(text: str) -> frozenset[int]:
-    found: set[int] = set()
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        begin, end = _DAYS.index(first), _DAYS.index(last or first)
-        found |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8)}
-    return frozenset(found)
 
 
 def _minutes(text: str) -> int:

@@ -86,6 +86,36 @@ def test_json_says_the_same(folder: Folder) -> None:
     assert (mistake["file"], mistake["line"], mistake["column"]) == (f"{folder.path}/partners/acme.yaml", 4, 8)
 
 
+def test_feeds_and_consumers_are_summed_up_after_the_links(folder: Folder) -> None:
+    """A line each, and lists of their own in JSON; a token nowhere."""
+    folder.partner(
+        text="kind: prices\nfeed: {shape: new, version: '2.1.1', locations_url: https://feed.example/locations,"
+        " prices_url: https://feed.example/prices, connector_prices_url: https://feed.example/connectors,"
+        " token: {value: s3cr3t-eco}, every: 12h}\n",
+        name="eco",
+    )
+    folder.partner(text="kind: prices\nconsumer: {token_in: {value: s3cr3t-app}}\n", name="map-app")
+    done = check(folder, "--config", str(folder.path))
+    assert (done.returncode, done.stdout.splitlines()[1:]) == (
+        0,
+        [
+            "eco (prices, feed): new shape, 2.1.1 locations; every 12h, mon-fri 09:00-17:00 Europe/Amsterdam",
+            "map-app (prices, consumer): adhoc; nothing that came from feeds",
+        ],
+    )
+    as_json = check(folder, "--config", str(folder.path), "--json")
+    found = loads(as_json.stdout.encode())
+    assert [link["id"] for link in found["links"]] == ["backend"]
+    assert [(feed["id"], feed["kind"], feed["feed"]["every"]) for feed in found["feeds"]] == [("eco", "prices", "12h")]
+    assert found["consumers"] == [
+        {
+            "id": "map-app", "name": "map-app", "kind": "prices",
+            "consumer": {"audience": ["adhoc"], "redistribute": False},
+        },
+    ]  # fmt: skip
+    assert "s3cr3t" not in done.stdout + done.stderr + as_json.stdout + as_json.stderr
+
+
 def test_help_has_an_example(folder: Folder) -> None:
     """And names the exit code."""
     done = check(folder, "--help")

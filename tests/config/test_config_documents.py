@@ -19,7 +19,8 @@ from gateway.settings.reference import FILES, schema
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIG = REPOSITORY / "config"
 VARIABLES = ("BACKEND_TOKEN", "BACKEND_TOKEN_IN", "MOBILITY_TOKEN", "MOBILITY_TOKEN_IN", "ACME_TOKEN_A", "STATIC_OUT",
-             "STATIC_IN", "ADMIN_TOKEN", "HUB_TOKEN_A", "EVENTS_TOKEN")  # fmt: skip
+             "STATIC_IN", "ADMIN_TOKEN", "HUB_TOKEN_A", "EVENTS_TOKEN", "ECO_KEY", "ECO_TOKEN_IN",
+             "MAP_APP_TOKEN")  # fmt: skip
 
 
 def test_the_documents_are_current() -> None:
@@ -43,6 +44,7 @@ def test_the_examples_are_fine_without_the_second_backend(examples: Folder) -> N
     (examples.path / "backends/emsp.yaml").unlink()
     settings = examples.load(strict=True)
     assert [link.id for link in settings.links] == ["backend", "acme", "hub", "static", "volt"]
+    assert [file.id for file in settings.prices] == ["eco", "map-app"]
     assert settings.warnings == ()
 
 
@@ -52,6 +54,7 @@ def test_what_the_examples_show_in_comments_is_fine_too(examples: Folder) -> Non
         path.write_text(re.sub(r"^( *)#([^ ])", r"\1\2", path.read_text(), flags=re.MULTILINE))
     settings = examples.load(strict=True)
     assert [link.id for link in settings.links] == ["backend", "emsp", "acme", "hub", "static", "volt"]
+    assert [(file.id, bool(file.token_in)) for file in settings.prices] == [("eco", True), ("map-app", True)]
     assert settings.warnings == ()
 
 

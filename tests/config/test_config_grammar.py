@@ -172,7 +172,6 @@ def test_a_party_id_is_text(folder: Folder, party_id: str) -> None:
         ("quirks: [a]\n", "acme.yaml:4:9: a table of keys goes here"),
         ("our_parties: {a: b}\n", "acme.yaml:4:14: a list goes here"),
         ("stage: beta\n", "acme.yaml:4:8: `beta` isn't one of draft, test, pilot, live, suspended"),
-        ("kind: prices\n", "acme.yaml:4:7: `prices` is known, but not acted on yet: write bilateral, hub"),
         ("limits: {page: 0}\n", "acme.yaml:4:16: write more than 0"),
         ("commands: {timeout: 0s}\n", "acme.yaml:4:21: write more than 0"),
         ("modules: {locations: {serve: both}}\n", "acme.yaml:4:30: `both` isn't one of store, owner"),
@@ -306,8 +305,6 @@ def test_all_mistakes_come_at_once_in_the_order_of_files_and_lines(folder: Folde
         "tls: {ca: /etc/ca.pem}",
         "proxy: http://proxy:3128",
         "allow_from: [192.0.2.0/24]",
-        "owners: {acme: NL-ABC}",
-        "consumer: {token_in: {env: IN}, audience: [adhoc], redistribute: false}",
         "quirks: {tokens.owner_from: contract_prefix}",
         "quirks: {enums.aliases: {ConnectorType: {Type2: IEC_62196_T2}}}",
     ],
@@ -318,33 +315,6 @@ def test_what_is_known_and_not_acted_on_is_a_mistake_that_says_so(folder: Folder
     assert mistake.startswith("partners/acme.yaml:4:")
     assert "act" in mistake
     assert "yet" in mistake
-
-
-def test_a_price_feed_is_known_with_all_its_keys(folder: Folder) -> None:
-    """`kind: prices` asks for no version, roles or registration; that and `feed` are what isn't acted on."""
-    text = """\
-    kind: prices
-    feed:
-      shape: new
-      version: "2.1.1"
-      locations_url: https://api.feed.example/locations
-      prices_url: https://api.feed.example/prices
-      token: {env: OUT}
-      every: 24h
-      window: {days: mon-fri, from: "09:00", to: "17:00", time_zone: Europe/Amsterdam}
-      refuse: {shrink: 20%, dangling: 2%}
-    """
-    found = folder.write("partners/eco.yaml", text).mistakes()
-    assert [mistake.split(" is known")[0] for mistake in found] == [
-        "partners/eco.yaml:1:7: `prices`",
-        "partners/eco.yaml:2:1: `feed`",
-    ]
-    always = text.replace('{days: mon-fri, from: "09:00", to: "17:00", time_zone: Europe/Amsterdam}', "always")
-    assert len(folder.write("partners/eco.yaml", always).mistakes()) == 2
-    wrong = text.replace("mon-fri", "mo-fr").replace("09:00", "9").replace("Amsterdam", "Atlantis").replace("20%", "20")
-    assert [mistake.split(": ")[0] for mistake in folder.write("partners/eco.yaml", wrong).mistakes()[2:]] == [
-        "partners/eco.yaml:9:18", "partners/eco.yaml:9:31", "partners/eco.yaml:9:60", "partners/eco.yaml:10:20",
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
