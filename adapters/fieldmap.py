@@ -46,6 +46,7 @@ from typing import Any, Final
 import attrs
 from attrs import define, evolve, field, frozen
 
+from gateway.model.attached import OURS
 from gateway.model.document import Sequence, Shape, Structured, Text, shape
 from gateway.model.facts import ABSENT, Crossing, Loss, Lossy, Missing, Needs, Translated, Until, Withheld
 from gateway.model.tables import MapRow, MapTable
@@ -130,6 +131,18 @@ class Gate(Row):
 
     def rule(self, up: bool) -> str:
         return "" if up else _summary(self.down)
+
+
+@frozen(kw_only=True)
+class Inner(Row):
+    """Members of the gateway's own, which no version has: none leaves, and none is taken from outside."""
+
+    def code(self, way: Way) -> Iterator[str]:
+        for name in sorted(OURS):
+            yield f"target.pop({name!r}, None)"
+
+    def rule(self, up: bool) -> str:
+        return "the gateway's own members are left out"
 
 
 @frozen(kw_only=True)
@@ -331,6 +344,11 @@ class Nested(Row):
 def gate(down: Converter) -> Row:
     """What the whole object must be on the way down. Put it first: what is withheld needs no facts."""
     return Gate(down=down)
+
+
+def inner() -> Row:
+    """The gateway's own members (``gateway.model.attached``) stay inside: where an object may have some."""
+    return Inner()
 
 
 def rename(old: str, new: str) -> Row:

@@ -30,7 +30,7 @@ import secrets
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -236,6 +236,7 @@ class Breakers:
         self._who = secrets.token_hex(4)
         self._untold: dict[tuple[str, str, str], float] = {}
         self._something = asyncio.Event()
+        self._left: dict[str, asyncio.Event] = {}
         self.closed: Callable[[str], None] = lambda _: None
         """Told of each link of which a breaker has closed."""
 
@@ -263,6 +264,8 @@ class Breakers:
             yield call
         finally:
             call.left()
+            if (left := self._left.pop(link, None)) is not None:
+                left.set()
 
     def waits(self, link: str, module: str) -> float:
         """Seconds until a call may go out; 0: at once."""
@@ -275,6 +278,14 @@ class Breakers:
         """Whether the next call, if there is one, is a trial."""
         breaker = self._links[link].get(module)
         return breaker is not None and breaker.open
+
+    async def trial(self, link: str, module: str, *, within: float) -> None:
+        """If a trial of a module is under way in this process, its end is waited for, at most so many seconds."""
+        breaker = self._links[link].get(module)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while breaker is not None and breaker.trying:
+                    await self._left.setdefault(link, asyncio.Event()).wait()
 
     def longest(self, link: str, module: str) -> float:
         """Seconds between two trials at most."""

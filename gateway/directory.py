@@ -27,10 +27,12 @@ from typing import Any, Self, TypeVar
 from attrs import evolve, field, frozen
 
 from gateway.authorize import Stance
+from gateway.model.attached import SAYABLE, audience_of
 from gateway.model.dialect import Dialect
 from gateway.model.hub_client_info import ConnectionStatus
 from gateway.model.modules import MODULES, Module, Side
 from gateway.model.party import Party, Role, is_supply
+from gateway.model.prices import Audience
 from gateway.model.share import Pilot, Share
 from gateway.settings import Delivery, ModuleUse, Serve, Stage
 
@@ -146,8 +148,22 @@ class Link:
     # What it may see --------------------------------------------------------------------------------------------------
 
     def shows(self, module: Module, canonical: Mapping[str, Any]) -> bool:
-        """Whether it may see this object of ours, by its ``share``; canonical form."""
-        return self.share.sees(module, canonical)
+        """Whether it may see this object of ours, by its ``share`` and, of tariffs, by whom they are for; canonical."""
+        return self.share.sees(module, canonical) and (
+            module is not Module.TARIFFS or self.asks_for(audience_of(canonical))
+        )
+
+    def asks_for(self, audience: Audience) -> bool:
+        """Whether tariffs for an audience may go out here (``tariffs.audience``).
+
+        Of those that OCPI has words for, the adapter of the link's version decides.
+        """
+        return audience in SAYABLE or audience in (self.dialect.policy.tariffs_audience or ())
+
+    @property
+    def asks_for_more(self) -> bool:
+        """Whether it asks for tariffs for an audience that OCPI has no word for."""
+        return not SAYABLE.issuperset(self.dialect.policy.tariffs_audience or ())
 
     def tariff_id(self, id: str) -> str | None:
         """The id under which it sees a tariff of ours; None for one that it may not see."""

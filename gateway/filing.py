@@ -11,6 +11,7 @@ from typing import Any
 from attrs import frozen
 
 from gateway.lookup import connectors_of
+from gateway.model.attached import tariffs_of
 from gateway.model.modules import Module
 from gateway.model.names import Name
 from gateway.ports import Objects
@@ -42,7 +43,7 @@ class Filing:
             if each.name.module is Module.SESSIONS:
                 await self.objects.index_session(each.name, each.canonical["cdr_token"]["contract_id"])
             elif each.name.module is Module.LOCATIONS:
-                named = {id for plug in connectors_of(each.canonical) for id in plug.get("tariff_ids") or ()}
+                named = {id for plug in connectors_of(each.canonical) for id in tariffs_of(plug)}
                 await self.objects.index_location(each.name, named)
 
     async def look_again(self, tariff: Name, links: Sequence[str], now_ms: int) -> None:

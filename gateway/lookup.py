@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from gateway.directory import Directory, Link
+from gateway.model.attached import tariffs_of
 from gateway.model.document import Document
 from gateway.model.errors import NotDurable, ReceiverError
 from gateway.model.facts import UNKNOWN, Crossing, FactKind, Facts, Key, Needs, Translated
@@ -229,7 +230,7 @@ class Lookup:
             for said in locations
             if (location := self._canonical(said)) is not UNKNOWN
             for connector in connectors_of(location)
-            if tariff.id in map(fold, connector.get("tariff_ids") or ())
+            if tariff.id in map(fold, tariffs_of(connector))
         ]
         return connectors or UNKNOWN
 

@@ -31,6 +31,7 @@ import structlog
 from attrs import evolve, field, frozen
 
 from gateway.asking import Authorizations
+from gateway.attaching import Attaching
 from gateway.commands import Commands
 from gateway.directory import Directory, Link, receiver_is_supply
 from gateway.exchange import LIVE_S, Exchange, crossing, decided, hop
@@ -131,6 +132,7 @@ class Pipeline:
         commands: Commands,
         profiles: Profiles,
         references: References,
+        attaching: Attaching,
         presence: Presence,
         shelves: Shelves,
         showing: Showing,
@@ -146,6 +148,7 @@ class Pipeline:
         self._commands = commands
         self._profiles = profiles
         self._references = references
+        self._attaching = attaching
         self._presence = presence
         self._shelves = shelves
         self._showing = showing
@@ -288,7 +291,7 @@ class Pipeline:
         declare_object(name.module, up.data)
         stored = await self._objects.read(name, variant)
         before = self._codec.loads(stored.canonical) if stored is not None and not stored.deleted else None
-        canonical = await self._references.attached(name, wire, up.data, before)
+        canonical = await self._completed(name, wire, up.data, before, source)
         return Reading(
             name=name, kind=kind, wire=wire, canonical=canonical, before=before, stored=stored, losses=up.losses,
             stale=before is not None and message.module is not Module.CDRS and _older(up.data, before), facts=facts,
@@ -318,7 +321,7 @@ class Pipeline:
         except InvalidObject as error:
             raise _in_own_body(error, message.ref) from None
         declare_object(name.module, up.data)
-        canonical = await self._references.attached(name, wire, up.data, before)
+        canonical = await self._completed(name, wire, up.data, before, source)
         return Reading(
             name=name, kind=kind, wire=wire, canonical=canonical, before=before, stored=stored, whole=False,
             touched=frozenset(fragment) if message.ref.evse_uid is None else frozenset(),
@@ -338,11 +341,17 @@ class Pipeline:
         if stored.version == adapter.version:
             return self._codec.loads(stored.wire)
         # The link has changed its version since: what it said then, as it would say it now.
-        canonical = self._codec.loads(stored.canonical)
+        name = _name(message, {})
+        canonical = await self._attaching.parted(name, self._codec.loads(stored.canonical))
         down, _ = await self._lookup.through(
             lambda c: adapter.down(kind, canonical, c), crossing(message, source), directory
         )
         return down.data
+
+    async def _completed(self, name: Name, wire: Any, canonical: Any, before: Any, source: Link) -> Any:
+        """What was said, with what its sender doesn't know: a driver's reference, and what feeds say of a connector."""
+        canonical = await self._references.attached(name, wire, canonical, before)
+        return await self._attaching.joined(name, canonical, before) if source.backend else canonical
 
     async def _name_of_part(self, message: Message) -> Name:
         """The name of the object a PATCH is about. A 2.1.1 URL names a token without its type."""

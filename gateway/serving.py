@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
+from gateway.attaching import Attaching
 from gateway.directory import Directory, Link
 from gateway.exchange import Exchange, decided, hop
 from gateway.listed import crossing_of, owner_in
@@ -44,6 +45,7 @@ class Shelves:
     store: Library
     lookup: Lookup
     lists: Lists
+    attaching: Attaching
     codec: Codec
 
     async def answer(self, message: Message, source: Link, directory: Directory, http: HttpRequest) -> Answer:
@@ -113,7 +115,7 @@ class Shelves:
         if said.version == adapter.version:
             wire = self.codec.loads(said.wire)
         else:
-            canonical = self.codec.loads(said.canonical)
+            canonical = await self.attaching.parted(name, self.codec.loads(said.canonical))
             down, _ = await self.lookup.through(
                 lambda c: adapter.down(kind, canonical, c),
                 crossing_of(source, name.owner, message.receiver),

@@ -1,23 +1,25 @@
 """What a link may see of an object, and under which tariff ids: the last look before anything of ours leaves.
 
 ``Withheld`` for what isn't its business: whoever sends takes back what the link has, whoever lists leaves it out.
-Tariff ids that the link knows by another name are renamed wherever they stand. A CDR keeps all of its tariffs, shown or
-not: it has to say what was charged.
+Tariff ids that the link knows by another name are renamed wherever they stand, those for other audiences, too. A CDR
+keeps all of its tariffs, shown or not: it has to say what was charged.
 
 Pure; ``Link.share`` is the selection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from gateway.directory import Link
+from gateway.model.attached import TARIFF_IDS, audience_of
 from gateway.model.facts import Withheld
 from gateway.model.modules import Module
 from gateway.model.values import moment
 
 POLICY: Final = "share"
+_AUDIENCE: Final = "tariffs.audience"
 
 Json = dict[str, Any]
 
@@ -28,6 +30,8 @@ def shown(link: Link, module: Module, canonical: Json) -> Json:
     Raises:
         Withheld: it may not see it at all.
     """
+    if module is Module.TARIFFS and not link.asks_for(audience := audience_of(canonical)):
+        raise Withheld(f"a tariff for the audience {audience}", policy=_AUDIENCE)
     if not link.shows(module, canonical):
         raise Withheld(f"not among the {module} that this link may see", policy=POLICY)
     return _RENAMED[module](link, canonical) if module in _RENAMED and _renames(link) else canonical
@@ -49,10 +53,16 @@ def _renames(link: Link) -> bool:
 
 
 def _location(link: Link, location: Json) -> Json:
+    def named(ids: Iterable[str]) -> list[str]:
+        return [as_id for id in ids if (as_id := link.tariff_id(id)) is not None]
+
     def connector(plug: Mapping[str, Any]) -> Json:
-        if not plug.get("tariff_ids"):
-            return dict(plug)
-        return {**plug, "tariff_ids": [as_id for id in plug["tariff_ids"] if (as_id := link.tariff_id(id)) is not None]}
+        renamed: Json = {}
+        if plug.get("tariff_ids"):
+            renamed["tariff_ids"] = named(plug["tariff_ids"])
+        if plug.get(TARIFF_IDS):
+            renamed[TARIFF_IDS] = {audience: named(ids) for audience, ids in plug[TARIFF_IDS].items()}
+        return {**plug, **renamed}
 
     return _each(location, "evses", lambda evse: _each(evse, "connectors", connector))
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from attrs import frozen
 
 from gateway.directory import Link
+from gateway.model.attached import SINCE
 from gateway.model.names import Name, Said, Sight
 from gateway.model.party import Party
 from gateway.model.values import moment
@@ -90,8 +91,9 @@ def _sight(link: Link, name: Name, current: _Current | None) -> Sight:
 
 
 def updated_ms(canonical: Mapping[str, Any]) -> int:
-    """last_updated of an object, in milliseconds since 1970."""
-    return int(moment(canonical["last_updated"]).timestamp() * 1000)
+    """When an object was updated last, by its owner or because of a feed, in milliseconds since 1970."""
+    noted = (canonical["last_updated"], canonical.get(SINCE))
+    return max(int(moment(text).timestamp() * 1000) for text in noted if text is not None)
 
 
 def our_parties(link: Link) -> tuple[Party, ...]:

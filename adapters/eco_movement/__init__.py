@@ -9,6 +9,8 @@ source.
     maps.py         prices and tariffs, row by row
     prices.py       rows of prices, both shapes: settled, read, written
     connectors.py   which price holds where
+    locations.py    the places that this is about, as they are served
+    statuses.py     what is pushed of them
     checks.py       what looks wrong
     pages.py        envelopes, and from page to page
 
@@ -26,7 +28,8 @@ from adapters.eco_movement.connectors import (
     with_pricing_ids,
     write_connector_prices,
 )
-from adapters.eco_movement.maps import tariff_id
+from adapters.eco_movement.locations import evse_of, is_newer, lower_location, with_statuses, withdraw_location
+from adapters.eco_movement.maps import explain, tariff_id
 from adapters.eco_movement.pages import (
     CONNECTOR_ID,
     MOST_NEW,
@@ -52,6 +55,7 @@ from adapters.eco_movement.prices import (
     write_new,
     write_old,
 )
+from adapters.eco_movement.statuses import pushed_evse, read_status
 
 VERSION: Final = "2.1.1"
 """The version of the locations that are served, whose connectors name prices of the older shape."""
@@ -67,17 +71,25 @@ __all__ = [
     "Page",
     "crawl_connectors",
     "crawl_rows",
+    "evse_of",
+    "explain",
+    "is_newer",
+    "lower_location",
     "operator_party",
     "owner",
+    "pushed_evse",
     "read_connector_prices",
     "read_list",
     "read_new",
     "read_old",
     "read_places",
+    "read_status",
     "read_wanted",
     "served_id",
     "tariff_id",
     "with_pricing_ids",
+    "with_statuses",
+    "withdraw_location",
     "write_connector_prices",
     "write_entry",
     "write_list",

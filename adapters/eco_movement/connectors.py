@@ -96,16 +96,22 @@ def with_pricing_ids(location: Mapping[str, Any], served: Mapping[tuple[str, str
             they named before.
     """
 
-    def named(uid: str, connector: Mapping[str, Any]) -> dict[str, Any]:
+    def named(uid: str | None, connector: Any) -> Any:
+        if not isinstance(connector, dict):
+            return connector
         rest = {name: said for name, said in connector.items() if name != _PRICING_ID}
-        price = served.get((uid, connector["id"]))
+        price = served.get((uid or "", _text(connector, "id") or ""))
         return rest if price is None else {**rest, _PRICING_ID: price}
 
-    evses = [
-        {**evse, "connectors": [named(evse["uid"], connector) for connector in evse.get("connectors") or ()]}
-        for evse in location.get("evses") or ()
-    ]
-    return {**location, "evses": evses}
+    def evse(given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("connectors") is None:
+            return given
+        uid = _text(given, "uid")
+        return {**given, "connectors": [named(uid, connector) for connector in _many(given, "connectors")]}
+
+    if location.get("evses") is None:
+        return dict(location)
+    return {**location, "evses": [evse(given) for given in _many(location, "evses")]}
 
 
 def operator_party(ema_ids: Iterable[str]) -> Party | None:

@@ -23,6 +23,7 @@ from gateway.model.document import shape
 from gateway.model.errors import InvalidObject
 from gateway.model.facts import Crossing, Lossy, Withheld
 from gateway.model.prices import AD_HOC, Audience, plain
+from gateway.model.tables import MapTable
 from gateway.model.tariffs import (
     PriceComponent,
     Tariff,
@@ -299,6 +300,11 @@ ENTRY: Final = FieldMap(
     older=eco.Entry,
     title="Price (older shape)",
 )
+
+
+def explain() -> tuple[MapTable, ...]:
+    """Both shapes as tables, the feed's names on the older side."""
+    return (*PRICE.tables(), *ENTRY.tables(), *OLD_COMPONENT.tables())
 
 
 def words_for_partners(audience: Audience) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from itertools import chain, repeat
 from typing import Any, Final
 
 from attrs import evolve, field, frozen
@@ -166,15 +167,18 @@ def write_entry(priced: Priced) -> Translated:
     return Translated(_said(entry), lowered.losses)
 
 
-def write_old(prices: Iterable[Priced]) -> dict[str, Any] | None:
+def write_old(prices: Iterable[Priced], served: Iterable[str | None] = ()) -> dict[str, Any] | None:
     """The row of the older shape for all prices of a connector; None if none of them can be said.
 
     Its id is made of their content: connectors with the same prices have the same one.
+
+    Args:
+        served: the ``served_id`` of each, where somebody has worked it out before.
     """
     entries: dict[str, Any] = {}
-    for priced in prices:
+    for priced, id in zip(prices, chain(served, repeat(None))):  # noqa: B905 - the second has no end
         try:
-            entries[served_id(priced)] = write_entry(priced).data
+            entries[id or served_id(priced)] = write_entry(priced).data
         except Withheld:
             continue
     if not entries:

@@ -2,23 +2,27 @@
 
 Up, a party's country code that came in three letters is folded to two (2.2.1 has two; peers that were written for 2.1.1
 have three), energy that came in Wh becomes kWh, and a result that came as a bare word, as 2.1.1 had it once, becomes an
-object. Down, a link may be shown only the tariffs of some audiences: a tariff of another one is withheld, and no
-connector refers to it.
+object. Down, a link is shown the tariffs of the audiences that it asks for (``tariffs.audience``): a tariff for another
+one is withheld, and no connector refers to it. This version has words for wholesale and ad hoc, so these two go out if
+a link doesn't say what it asks for; what is for others stands on a connector apart (``gateway.model.attached``), and
+joins the rest where it is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, Final
 
 from adapters.fieldmap import Path, crossed, lose, settle, without_unknown
 from adapters.lengths import check_lengths, shortened
 from adapters.units import in_kwh
+from gateway.model.attached import SAYABLE, asked, not_for, raised, without_ours
 from gateway.model.country import alpha_2
 from gateway.model.document import CLASSES, validate
 from gateway.model.facts import UNKNOWN, Crossing, FactKind, Key, Missing, Needs, Translated, Withheld
 from gateway.model.modules import Kind
+from gateway.model.names import fold
 from gateway.model.sessions import SessionStatus
 
 _OWNED: Final = frozenset({Kind.LOCATION, Kind.SESSION, Kind.CDR, Kind.TARIFF, Kind.TOKEN, Kind.CLIENT_INFO})
@@ -37,11 +41,8 @@ _PARTIES_IN: Final[Mapping[Kind, tuple[str, ...]]] = {
 }
 # Objects with charging periods, and which field of theirs says how much energy that is in kWh.
 _MEASURED: Final[Mapping[Kind, str]] = {Kind.SESSION: "kwh", Kind.CDR: "total_energy"}
-_ADHOC: Final = "adhoc"
 _RESERVED: Final = "RESERVED"  # what mod_sessions calls it in its text; its enum says RESERVATION
-_WHOLESALE: Final = "wholesale"
-_DEFAULT_AUDIENCE: Final = (_WHOLESALE, _ADHOC)
-
+_AUDIENCE: Final = "tariffs.audience"
 
 # What 2.2.1 had when it was published; its corrected text has room for 255 and 45. A strict peer was built from either.
 _AS_PUBLISHED: Final = {"address": 45, "state": 20}
@@ -85,16 +86,17 @@ def _lift(kind: Kind, data: Any, crossing: Crossing, path: Path) -> Any:
         measured = in_kwh(periods, data[_MEASURED[kind]], crossing.policy)
         if measured is not periods:
             data = data | {"charging_periods": settle(measured, crossing, path, ("charging_periods",))}
-    return _known(kind, _folded(data) if kind in _OWNED else data, crossing)
+    return _known(kind, without_ours(kind, _folded(data) if kind in _OWNED else data), crossing)
 
 
 def _lower(kind: Kind, data: Any, crossing: Crossing, path: Path) -> Any:
-    audience = crossing.policy.tariffs_audience
-    if audience is not None and not set(_DEFAULT_AUDIENCE) <= set(audience):
-        if kind is Kind.TARIFF and (reason := _not_for(data, audience)):
-            raise Withheld(reason, policy="tariffs.audience")
-        data = _referring(kind, data, crossing, audience, ())
-    return _known(kind, data, crossing)
+    said = crossing.policy.tariffs_audience
+    audiences: Collection[str] = SAYABLE if said is None else said
+    if kind is Kind.TARIFF and (reason := not_for(data, audiences)):
+        raise Withheld(reason, policy=_AUDIENCE)
+    if audiences is not SAYABLE:
+        data = _referring(kind, data, crossing, audiences, ())
+    return _known(kind, without_ours(kind, raised(kind, data)), crossing)
 
 
 def _known(kind: Kind, data: Any, crossing: Crossing) -> Any:
@@ -114,28 +116,26 @@ def _folded(value: Any) -> Any:
     return value | {"country_code": folded}
 
 
-def _not_for(tariff: Mapping[str, Any], audience: tuple[str, ...]) -> str | None:
-    """Why a tariff isn't for these audiences; None if it is. AD_HOC_PAYMENT is ad hoc, every other type wholesale."""
-    needed = _ADHOC if tariff.get("type") == "AD_HOC_PAYMENT" else _WHOLESALE
-    return None if needed in audience else f"a tariff for the audience {needed}"
-
-
-def _referring(kind: Kind, data: Any, crossing: Crossing, audience: tuple[str, ...], path: Path) -> Any:
+def _referring(kind: Kind, data: Any, crossing: Crossing, audiences: Collection[str], path: Path) -> Any:
     """A location, EVSE or connector that refers to tariffs for these audiences only."""
     inner = {Kind.LOCATION: ("evses", Kind.EVSE), Kind.EVSE: ("connectors", Kind.CONNECTOR)}.get(kind)
     if inner is not None and data.get(inner[0]):
         name, item_kind = inner
         items = [
-            _referring(item_kind, item, crossing, audience, (*path, name, index))
+            _referring(item_kind, item, crossing, audiences, (*path, name, index))
             for index, item in enumerate(data[name])
         ]
         return data | {name: items}
-    if kind is not Kind.CONNECTOR or not data.get("tariff_ids"):
+    if kind is not Kind.CONNECTOR:
         return data
-    return data | {"tariff_ids": _shown(data["tariff_ids"], crossing, audience, (*path, "tariff_ids"))}
+    named = data.get("tariff_ids") or []
+    ids = named if SAYABLE.issubset(audiences) else _shown(named, crossing, audiences, (*path, "tariff_ids"))
+    known = set(map(fold, ids))
+    ids = [*ids, *(apart.id for apart in asked(data, audiences) if fold(apart.id) not in known)]
+    return data if ids == named else data | {"tariff_ids": ids}
 
 
-def _shown(tariff_ids: list[str], crossing: Crossing, audience: tuple[str, ...], path: Path) -> list[str]:
+def _shown(tariff_ids: list[str], crossing: Crossing, audiences: Collection[str], path: Path) -> list[str]:
     """The ids of tariffs for these audiences. One that nobody knows can't be judged, and stays."""
     try:
         tariffs = crossing.facts.ask_all(Key(FactKind.TARIFF, crossing.owner, id) for id in tariff_ids)
@@ -144,8 +144,8 @@ def _shown(tariff_ids: list[str], crossing: Crossing, audience: tuple[str, ...],
         return tariff_ids
     shown = []
     for index, (tariff_id, tariff) in enumerate(zip(tariff_ids, tariffs, strict=True)):
-        if tariff is not UNKNOWN and (reason := _not_for(tariff, audience)):
-            lose(crossing, (*path, index), reason, "tariffs.audience")
+        if tariff is not UNKNOWN and (reason := not_for(tariff, audiences)):
+            lose(crossing, (*path, index), reason, _AUDIENCE)
         else:
             shown.append(tariff_id)
     return shown

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -28,8 +28,10 @@ from gateway.ledger.cdrs import Postings
 from gateway.ledger.crawls import Crawls
 from gateway.ledger.errands import Errands
 from gateway.ledger.objects import Objects
+from gateway.ledger.order import Order
 from gateway.ledger.pace import Pace, ms
 from gateway.ledger.rounds import Rounds
+from gateway.ledger.spreading import Spreading
 from gateway.ledger.tenure import Tenures
 from gateway.lookup import Lookup
 from gateway.model.errors import NotDurable
@@ -88,15 +90,16 @@ class Courier:
         self._pace = pace = Pace(clock)
         errands = Errands(exchange=exchange, lookup=lookup, inquiry=inquiry, codec=codec, pace=pace)
         self._store = store
-        self._showing = showing
+        self._spreading = Spreading(store=store, showing=showing, directory=directory)
         self._codec = codec
         self._directory = directory
         self._clock = clock
         self._breakers = breakers = exchange.breakers
         self._tenures = Tenures(store)
         objects = self._objects = Objects(
-            store=store, errands=errands, crawls=crawls, showing=showing, breakers=breakers, pace=pace, clock=clock
-        )
+            store=store, errands=errands, crawls=crawls, showing=showing, breakers=breakers, pace=pace,
+            order=Order(store=store, seen=showing.store, breakers=breakers, clock=clock), clock=clock,
+        )  # fmt: skip
         cdrs = Postings(
             store=store, errands=errands, crawls=crawls, showing=showing, breakers=breakers, pace=pace, clock=clock
         )
@@ -125,8 +128,7 @@ class Courier:
         The sender's acknowledgement doesn't hang on it: the note is durable, and the sweeper finds it.
         """
         try:
-            spread = await self._store.spread(name)
-            await self._show(name, spread)
+            spread = await self._spreading.spread(name)
             links = {*spread, *await self._release(name)}
         except NotDurable as error:
             log.warning("delivery.unspread", module=name.module, reason=error.message)
@@ -202,13 +204,6 @@ class Courier:
         task = asyncio.create_task(work)
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
-
-    async def _show(self, name: Name, links: Iterable[str]) -> None:
-        """Whoever is owed it may list it as of now, however long it takes until it is brought."""
-        directory = self._directory()
-        found = [link for id in links if (link := directory.find(id)) is not None]
-        if found:
-            await self._showing.look_for(found, name)
 
     async def _release(self, location: Name) -> list[str]:
         """What waited for this location is due now; the links that it is for."""

@@ -22,9 +22,9 @@ from gateway.model.document import Document
 from gateway.model.facts import Crossing, Loss, Translated, Withheld
 from gateway.model.hub_client_info import ConnectionStatus
 from gateway.model.message import Message, Ref, Trace
-from gateway.model.modules import Kind, Module, Side, Verb, kind_of
+from gateway.model.modules import MODULES, Kind, Module, Side, Verb, kind_of
 from gateway.model.names import Name, Said
-from gateway.model.party import Party
+from gateway.model.party import Party, Role, is_supply
 from gateway.ports import Adapter, Codec, Way
 from gateway.sharing import shown
 from gateway.telemetry import Crossed, crossed, declare_object
@@ -38,12 +38,13 @@ LANE_MS: Final = int(DELIVERY_S * 2000)
 
 @frozen
 class Errand:
-    """One object on its way to one link."""
+    """One object on its way to one link, and what it is by now, canonical."""
 
     link: Link
     adapter: Adapter
     kind: Kind
     said: Said
+    canonical: Any
     message: Message
     tenure: Tenure
 
@@ -80,13 +81,10 @@ class Errands:
 
     def of(self, link: Link, name: Name, said: Said, tenure: Tenure) -> Errand:
         """The errand of an object as it was said last."""
-        message = self._message(link, name, said)
+        canonical = self.codec.loads(said.canonical)
+        message = _message(link, name, said, canonical)
         structlog.contextvars.bind_contextvars(correlation_id=message.trace.correlation_id)
-        return Errand(link, self.exchange.adapter(link), kind_of(name.module), said, message, tenure)
-
-    def canonical(self, errand: Errand) -> Any:
-        """The object itself."""
-        return self.codec.loads(errand.said.canonical)
+        return Errand(link, self.exchange.adapter(link), kind_of(name.module), said, canonical, message, tenure)
 
     async def translated(self, errand: Errand, directory: Directory) -> Translated:
         """The object in the link's form; a location that it needs and nobody knows is asked for once.
@@ -95,7 +93,7 @@ class Errands:
             Withheld: it must not be shown to this link, or can't be said to it.
             GatewayError: it can't be translated.
         """
-        canonical = shown(errand.link, errand.message.module, self.canonical(errand))
+        canonical = shown(errand.link, errand.message.module, errand.canonical)
         crossing = _crossing(errand.link, errand.message)
 
         async def lowered() -> Translated:
@@ -120,8 +118,7 @@ class Errands:
         errand.tenure.check()
         body = None if change.body is None else Document(change.kind, change.body)
         trace = Trace(request_id=str(uuid.uuid4()), correlation_id=errand.message.trace.correlation_id)
-        canonical = self.canonical(errand) if errand.message.losses else {}
-        losses = change.loses(canonical, errand.message.losses, partial(errand.adapter.touched, up=False))
+        losses = change.loses(errand.canonical, errand.message.losses, partial(errand.adapter.touched, up=False))
         message = errand.message.evolve(verb=change.verb, ref=change.ref, body=body, trace=trace, losses=losses)
         way = Way.BILLING if message.module is Module.CDRS else Way.PUSHING
         started = time.perf_counter()
@@ -153,26 +150,35 @@ class Errands:
         message = errand.message.evolve(verb=Verb.GET, trace=trace)
         return await self.exchange.attempt(message, errand.link, within=DELIVERY_S, way=Way.BILLING)
 
-    def _message(self, link: Link, name: Name, said: Said) -> Message:
-        """The push of an object: from its owner, to the party on the other side that it concerns."""
-        receiver = link.their_party(supply=receiver_is_supply(name.module, Side.RECEIVER))
-        canonical = self.codec.loads(said.canonical)
-        declare_object(name.module, canonical)
-        if name.module in (Module.SESSIONS, Module.CDRS):
-            token = Document(kind_of(name.module), canonical).view().cdr_token
-            concerned = Party(token.country_code, token.party_id)
-            receiver = concerned if link.dialect.speaks_for(concerned) else receiver
-        if said.receiver is not None and link.dialect.speaks_for(said.receiver):
-            receiver = said.receiver  # addressed; the hub's own party, of a broadcast, is nobody's here
-        return Message(
-            module=name.module,
-            verb=Verb.PUT,
-            side=Side.RECEIVER,
-            sender=name.owner,
-            receiver=receiver,
-            ref=Ref(owner=name.owner, id=_id_for(link, name.module, said.id), type=name.type),
-            trace=Trace(request_id="", correlation_id=said.correlation or str(uuid.uuid4())),
-        )
+
+def _message(link: Link, name: Name, said: Said, canonical: Any) -> Message:
+    """The push of an object: from its owner, to the party on the other side that it concerns."""
+    receiver = link.their_party(supply=receiver_is_supply(name.module, Side.RECEIVER))
+    declare_object(name.module, canonical)
+    if name.module in (Module.SESSIONS, Module.CDRS):
+        token = Document(kind_of(name.module), canonical).view().cdr_token
+        concerned = Party(token.country_code, token.party_id)
+        receiver = concerned if link.dialect.speaks_for(concerned) else receiver
+    if said.receiver is not None and link.dialect.speaks_for(said.receiver):
+        receiver = said.receiver  # addressed; the hub's own party, of a broadcast, is nobody's here
+    return Message(
+        module=name.module,
+        verb=Verb.PUT,
+        side=Side.RECEIVER,
+        sender=_sender(link, name),
+        receiver=receiver,
+        ref=Ref(owner=name.owner, id=_id_for(link, name.module, said.id), type=name.type),
+        trace=Trace(request_id="", correlation_id=said.correlation or str(uuid.uuid4())),
+    )
+
+
+def _sender(link: Link, name: Name) -> Party:
+    """Its owner; of a price that an eMSP asks at our connectors, and tells nobody itself, one of us."""
+    if link.backend or link.our_party(name.owner):
+        return name.owner
+    supply = MODULES[name.module].owner is Role.CPO
+    ours = (seat.party for seat in link.dialect.ours if is_supply(seat.role) == supply)
+    return next(ours, name.owner)
 
 
 def takes(link: Link, module: Module) -> bool:

@@ -21,9 +21,10 @@ import structlog
 from attrs import frozen
 
 from gateway.directory import Directory, Link
+from gateway.model.attached import AUDIENCE
 from gateway.model.message import Message, Ref, Trace
 from gateway.model.modules import MODULES, Module, Side, Verb
-from gateway.model.names import Name
+from gateway.model.names import Name, Said
 from gateway.model.party import Party, Role
 from gateway.ports import News, Owed, Seen
 from gateway.routing import About, Broadcast, route
@@ -89,6 +90,8 @@ class Joining:
                 async for page in self._all(owner, Module.HUB_CLIENT_INFO):
                     yield page
             return
+        async for page in self._prices_of_others(link):
+            yield page
         kept = {Module.SESSIONS}
         for owner, module in _goes_out(link):
             if not (everything := self._hears_everything(link, owner, module, directory)):
@@ -98,6 +101,27 @@ class Joining:
         for module in sorted(kept):
             async for page in self._seen(link, module):
                 yield page
+
+    async def _prices_of_others(self, link: Link) -> AsyncIterator[list[Name]]:
+        """Tariffs that aren't ours, though they hold at our connectors: what eMSPs ask there, and feeds tell.
+
+        All of them, if the link asks for such; and in any case those that it has seen, which may have to go.
+        """
+        if not link.pushes(Module.TARIFFS):
+            return
+        async for page in self._seen(link, Module.TARIFFS):
+            yield [name for name in page if not link.our_party(name.owner)]
+        if not link.asks_for_more or link.tried_out:
+            return
+        for owner in await self.store.owners():
+            if link.our_party(owner):
+                continue
+            async for page in self._all(owner, Module.TARIFFS):
+                said = await self.store.read_many(page)
+                yield [name for name, each in zip(page, said, strict=True) if each and self._is_for_some(each)]
+
+    def _is_for_some(self, said: Said) -> bool:
+        return AUDIENCE in self.showing.codec.loads(said.canonical)
 
     async def _all(self, owner: Party, module: Module) -> AsyncIterator[list[Name]]:
         after = 0
@@ -128,8 +152,8 @@ class Joining:
 
 
 def _goes_out(link: Link) -> Iterator[tuple[Party, Module]]:
-    """The owners among us on this link, with the modules that go to everybody."""
-    for module, facts in MODULES.items():
+    """The owners among us on this link, with the modules that go to everybody: first tariffs, which locations name."""
+    for module, facts in sorted(MODULES.items(), key=lambda each: each[0] is not Module.TARIFFS):
         if facts.broadcast and link.pushes(module):
             for seat in link.dialect.ours:
                 yield seat.party, module

@@ -21,13 +21,14 @@ from gateway.exchange import Attempt
 from gateway.inquiry import LOCATION_UNKNOWN, location_of
 from gateway.ledger.crawls import Crawls
 from gateway.ledger.errands import LANE_MS, Errand, Errands, takes
+from gateway.ledger.order import Order, Turn
 from gateway.ledger.pace import Pace, ms
 from gateway.ledger.tenure import Tenure
 from gateway.model.change import Change
 from gateway.model.errors import GatewayError, NotDurable
 from gateway.model.facts import Withheld
 from gateway.model.modules import Module, Verb
-from gateway.model.names import Due, Name, Ousted, Sent, fold
+from gateway.model.names import Due, Early, Name, Ousted, Sent, fold
 from gateway.model.values import moment
 from gateway.model.withdrawn import is_withdrawn, withdrawn
 from gateway.ports import Owed
@@ -58,12 +59,46 @@ class Objects:
     showing: Showing
     breakers: Breakers
     pace: Pace
+    order: Order
     clock: Callable[[], datetime]
     # Location -> the link and name of what embeds it. Only speed: what waits is due again by itself, too.
     waiting: dict[Name, set[tuple[str, Name]]] = field(factory=lambda: defaultdict(set))
 
-    async def bring(self, link: Link, due: Due, directory: Directory, tenure: Tenure) -> None:
-        """Bring what is due, alone with this object towards this link."""
+    async def bring(self, link: Link, due: Due, directory: Directory, tenure: Tenure, turn: Turn | None = None) -> None:
+        """Bring what is due, and before it what goes first.
+
+        Args:
+            turn: of something that waits for this.
+        """
+        turn = turn or Turn()
+        while True:
+            try:
+                return await self._bring(link, due, directory, tenure, turn)
+            except Early as early:
+                if not turn.awaited.isdisjoint(early.before):
+                    return  # it goes after those that wait for it, and stays due
+                await self._go_first(link, early.before, due.name, directory, tenure, turn)
+
+    async def _go_first(
+        self, link: Link, before: Sequence[Name], who: Name, directory: Directory, tenure: Tenure, turn: Turn
+    ) -> None:
+        """Bring these, one by one, until one fails."""
+        for name in before:
+            its = turn.of(name, who)
+            while turn.patient:
+                async with self.store.lane(link.id, name, LANE_MS):
+                    entry = await self.store.owed_entry(link.id, name)  # none, if it was under way
+                if entry is None or entry.at > turn.by:
+                    break
+                await self.bring(link, entry, directory, tenure, its)
+                if not self.breakers.is_open(link.id, name.module):
+                    turn.patient = not self.pace.failures(link.id, name)
+                    break
+                # The trial is another's, or was in vain.
+                turn.patient = await self.order.goes_out(link, name.module, turn)
+
+    async def _bring(self, link: Link, due: Due, directory: Directory, tenure: Tenure, turn: Turn) -> None:
+        """Bring one object, alone with it towards this link. Raises Early, if something goes first."""
         async with self.store.lane(link.id, due.name, LANE_MS):
             said = await self.store.read(due.name, link.id)
             if said is None or said.deleted:
@@ -78,16 +113,20 @@ class Objects:
                 await self._postpone(errand, due, ms(self.clock()) + int(ABSENT_S * 1000))
                 return
             trial = self.breakers.is_open(link.id, due.name.module)
-            repeated, failures = self.pace.repeats(link.id, due) and not trial, self.pace.failures(link.id, due.name)
+            # What others wait for has its attempt with theirs.
+            repeated = self.pace.repeats(link.id, due) and not trial and not turn.awaited
+            failures = self.pace.failures(link.id, due.name)
             if not self.pace.begins(link.id, repeated=repeated):
                 await self._postpone(errand, due, self.pace.next_chance(link.id))
                 return
             try:
-                sent = await self.store.take(link.id, due.name, fence=tenure.fence)
+                before = await self.order.before(errand, due.name, turn)
+                sent = await self.store.take(link.id, due.name, fence=tenure.fence, before=before, by_ms=turn.by)
                 if said.deleted:
+                    await self.order.leaves(link, due.name, turn)
                     await self._withdraw(errand, due, sent)
                 else:
-                    await self._bring_current(errand, due, sent, directory)
+                    await self._bring_current(errand, due, sent, directory, turn)
             finally:
                 if repeated:
                     self.pace.repeated(link.id, in_vain=self.pace.failures(link.id, due.name) > failures)
@@ -104,10 +143,14 @@ class Objects:
         at = ms(self.clock()) + int(wait * 1000)
         await self.store.postpone(link.id, due, at, fence=tenure.fence)
 
-    async def _bring_current(self, errand: Errand, due: Due, sent: Sent | None, directory: Directory) -> None:
+    async def _bring_current(
+        self, errand: Errand, due: Due, sent: Sent | None, directory: Directory, turn: Turn
+    ) -> None:
         try:
             down = await self.errands.translated(errand, directory)
         except Withheld as withheld:
+            if sent is not None and due.name.module is Module.TARIFFS:
+                await self.order.leaves(errand.link, due.name, turn, hidden=True)
             await self._keep_back(errand, due, sent, withheld)
             return
         except (NotDurable, Ousted):
@@ -119,7 +162,7 @@ class Objects:
         if sent is not None and self._former_id(errand, sent) is not None:
             await self._rename(errand, due, sent)
             return
-        await self.showing.show(errand.link, due.name, self.errands.canonical(errand))
+        await self.showing.show(errand.link, due.name, errand.canonical)
         version = errand.adapter.version
         known = self.errands.codec.loads(sent.wire) if sent is not None and sent.version == version else None
         ref, policy = errand.message.ref, errand.link.dialect.policy
@@ -170,7 +213,7 @@ class Objects:
         module = due.name.module
         if withheld.status == LOCATION_UNKNOWN:
             log.warning("delivery.waits", partner=errand.link.id, module=module, reason=withheld.reason)
-            self.waiting[location_of(self.errands.canonical(errand))].add((errand.link.id, due.name))
+            self.waiting[location_of(errand.canonical)].add((errand.link.id, due.name))
             self.pace.failed(errand.link.id, due)
             await self._postpone(errand, due, self._later(errand, due))
             return

@@ -232,7 +232,7 @@ class Policy:
     tariffs_audience: tuple[str, ...] | None = switch(
         None,
         "which audiences' tariffs leave on this link; left out, [wholesale] towards 2.1.1 and [wholesale, adhoc]"
-        " towards 2.2.1; naming adhoc lets AD_HOC_PAYMENT out",
+        " towards 2.2.1; naming adhoc lets AD_HOC_PAYMENT out, the last two let out what OCPI has no word for",
         values=("wholesale", "adhoc", "msp_retail", "cpo_subscription"),
     )
     tariffs_inline_on_connector: str = switch(
@@ -243,9 +243,9 @@ class Policy:
     )
     tariffs_multi_to_single: str = switch(
         "regular_first",
-        "which of several tariffs a 2.1.1 connector names",
-        values=("regular_first",),
-        acted=False,
+        "which of several tariffs a 2.1.1 connector names: the wholesale one first, then the ad hoc one; the ad hoc one"
+        " first; or none where several would do",
+        values=("regular_first", "adhoc_first", "none_if_many"),
     )
     tariffs_expand_elements_211: bool = switch(
         False,

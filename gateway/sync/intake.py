@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 import structlog
 from attrs import frozen
 
+from gateway.attaching import Attaching
 from gateway.directory import Directory, Link
 from gateway.filing import Filed, Filing
 from gateway.listed import Item
@@ -87,6 +88,7 @@ class Intake:
     lookup: Lookup
     showing: Showing
     references: References
+    attaching: Attaching
     filing: Filing
     ledger: Owing
     link: Link
@@ -128,6 +130,8 @@ class Intake:
             item = named[name]
             before = self.codec.loads(said.canonical) if said is not None else None
             canonical = await self.references.attached(name, item.wire, item.canonical, before)
+            if self.link.backend:
+                canonical = await self.attaching.joined(name, canonical, before)
             if (known := self._known(canonical, said, before, crawl)) is not None:
                 counts[known] += 1
                 continue

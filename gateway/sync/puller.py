@@ -23,6 +23,8 @@ from attrs import evolve, frozen
 from msgspec.structs import replace
 from prometheus_client import Counter, Gauge
 
+from gateway.alone import alone
+from gateway.attaching import Attaching
 from gateway.directory import Directory, Link
 from gateway.exchange import Exchange
 from gateway.filing import Filing
@@ -60,8 +62,6 @@ AT_ONCE: Final = 8
 AT_ONCE_OF_A_LINK: Final = 2
 """And how many of them on one link."""
 
-LEASE_MS: Final = 4000
-_RENEW_S: Final = 1.0
 _LOOK_S: Final = 1.0
 _LOOK_AGAIN_S: Final = 10.0  # at what isn't due, since another replica may have changed that
 _PAGE_S: Final = 30.0  # seconds until a page begins
@@ -129,6 +129,7 @@ class Sync:
         lookup: Lookup,
         showing: Showing,
         references: References,
+        attaching: Attaching,
         ledger: Owing,
         codec: Codec,
         directory: Callable[[], Directory],
@@ -140,6 +141,7 @@ class Sync:
         self._lookup = lookup
         self._showing = showing
         self._references = references
+        self._attaching = attaching
         self._ledger = ledger
         self._codec = codec
         self._directory = directory
@@ -226,36 +228,11 @@ class Sync:
 
     async def _alone(self, source: Source, read: Callable[[int], Awaitable[None]]) -> bool:
         """Read a list while nobody else does. False: somebody else does, or has taken it over meanwhile."""
-        fence = await self._store.lease(source.id, self._who, LEASE_MS)
-        if fence is None:
-            return False
         self._mine.add(source.id)
-        reading = asyncio.ensure_future(read(fence))
-        keeping = asyncio.create_task(self._keep(source, reading), name=f"lease {source.id}")
         try:
-            await reading
-        except Ousted:
-            return False
-        except asyncio.CancelledError:
-            if keeping.done():  # by the one who keeps the lease, because it was lost
-                return False
-            raise
+            return await alone(self._store, source.id, self._who, read)
         finally:
             self._mine.discard(source.id)
-            reading.cancel()
-            keeping.cancel()
-            with suppress(NotDurable):
-                await self._store.release(source.id, self._who)
-        return True
-
-    async def _keep(self, source: Source, reading: asyncio.Future[None]) -> None:
-        """Extends the lease; ends the reading when it is lost."""
-        while True:
-            await asyncio.sleep(_RENEW_S)
-            with suppress(NotDurable):
-                if await self._store.lease(source.id, self._who, LEASE_MS) is None:
-                    reading.cancel()
-                    return
 
     # For a person -----------------------------------------------------------------------------------------------------
 
@@ -349,8 +326,8 @@ class Sync:
         directory = self._directory()
         intake = Intake(
             store=self._store, codec=self._codec, lookup=self._lookup, showing=self._showing,
-            references=self._references, filing=Filing(self._store), ledger=self._ledger, link=link,
-            module=plan.source.module, directory=directory, version=link.dialect.version, now=now,
+            references=self._references, attaching=self._attaching, filing=Filing(self._store), ledger=self._ledger,
+            link=link, module=plan.source.module, directory=directory, version=link.dialect.version, now=now,
         )  # fmt: skip
         path = Path(link, plan.policy.pull_next)
         return _Reading(plan=plan, link=link, directory=directory, fence=fence, intake=intake, path=path, accept=accept)

@@ -146,11 +146,12 @@ def _of(kind: Kind, cls: type, *, older: bool) -> st.SearchStrategy[Json]:
 
 
 def _owned(kind: Kind, thing: Json) -> Json:
-    """The object with its token owned by the eMSP, and a CDR's only tariff in force throughout."""
+    """The object with its token owned by the eMSP, and a CDR's first tariff in force throughout."""
     for token in (thing.get("token"), thing.get("cdr_token"), thing if kind is Kind.TOKEN else None):
         if token and "country_code" in token:
             token["country_code"], token["party_id"] = EMSP.country_code, EMSP.party_id
-    if kind is Kind.CDR and "country_code" in thing and len(tariffs := thing.get("tariffs") or []) == 1:
+    if kind is Kind.CDR and "country_code" in thing and (tariffs := thing.get("tariffs")):
+        # Where only one of several can be said, the way back takes that one for the tariff of every period.
         for period in thing["charging_periods"]:
             period["tariff_id"] = tariffs[0]["id"]
     return thing

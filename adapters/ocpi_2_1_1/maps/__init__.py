@@ -27,6 +27,7 @@ from adapters.ocpi_2_1_1.maps.locations import CONNECTOR, EVSE_MAP, LOCATION
 from adapters.ocpi_2_1_1.maps.sessions import SESSION
 from adapters.ocpi_2_1_1.maps.tariffs import TARIFF
 from adapters.ocpi_2_1_1.maps.tokens import AUTHORIZATION_INFO, LOCATION_REFERENCES, TOKEN
+from gateway.model.attached import raised
 from gateway.model.country import alpha_2
 from gateway.model.document import validate
 from gateway.model.facts import Crossing, Needs, Translated, Withheld
@@ -83,7 +84,7 @@ def down(kind: Kind, data: Any, crossing: Crossing) -> Translated | Needs:
         Withheld: it must not be shown to this receiver, or 2.1.1 can't say it.
     """
     fieldmap = _map(kind)
-    valid = validate(fieldmap.cls, data)
+    valid = raised(kind, validate(fieldmap.cls, data))
     if kind is not Kind.CREDENTIALS:
         crossing.owner = _owner(valid) or crossing.owner
     outcome = _crossed(fieldmap.lower, fieldmap.cls, valid, crossing)

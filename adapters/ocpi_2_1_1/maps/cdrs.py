@@ -19,6 +19,7 @@ from adapters.fieldmap import (
     Path,
     each,
     group,
+    inner,
     inside,
     lossy,
     newer,
@@ -51,6 +52,7 @@ from adapters.ocpi_2_1_1.maps.periods import PERIOD, kwh_of_cdr, net, without_va
 from adapters.ocpi_2_1_1.maps.sessions import ids_in_use, place_in_use
 from adapters.ocpi_2_1_1.maps.tariffs import TARIFF_IN_CDR
 from adapters.ocpi_2_1_1.maps.tokens import cdr_token, contract
+from gateway.model.attached import TARIFF_IDS
 from gateway.model.cdrs import CDR, CdrLocation
 from gateway.model.facts import ABSENT, UNKNOWN, Crossing, FactKind, Key, Lossy, Withheld
 from gateway.model.locations import Status
@@ -156,7 +158,7 @@ def _stored_connector(location_id: str, uid: str, id: str, crossing: Crossing) -
     if found is None:
         return None
     apart = Crossing(facts=crossing.facts.completed(), policy=crossing.policy, owner=crossing.owner)
-    return EMBEDDED_CONNECTOR.lower({**found, "tariff_ids": None}, apart, ())
+    return EMBEDDED_CONNECTOR.lower({**found, "tariff_ids": None, TARIFF_IDS: None}, apart, ())
 
 
 def stamped(value: dict[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,6 +181,7 @@ def _only_older(*names: str) -> tuple[Any, ...]:
 
 CDR_LOCATION = FieldMap(
     CdrLocation,
+    inner(),
     value("id", up=short_id, down=full_id, loses="ids over 36 characters"),
     older("type", default=stored_type, judge=known_type, loses=_LOCATION_PART),
     value("postal_code", up=real_postal_code, or_down=NO_POSTAL_CODE),
@@ -298,6 +301,7 @@ def with_sole_tariff(value: list[Any], source: Mapping[str, Any]) -> Any:
 
 CDR_MAP = FieldMap(
     CDR,
+    inner(),
     newer("credit", implied=False, judge=unless_credit, loses="the CDR, if true"),
     newer("credit_reference_id", judge=credited, loses="the CDR that it credits"),
     newer("home_charging_compensation", implied=False, judge=unless_at_home, loses="the CDR, if true"),

@@ -17,6 +17,7 @@ from adapters.fieldmap import (
     FieldMap,
     at_most,
     each,
+    inner,
     inside,
     left_out,
     newer,
@@ -29,7 +30,7 @@ from adapters.fieldmap import (
 from adapters.ocpi_2_1_1 import objects as old
 from adapters.ocpi_2_1_1.maps.energy import ENERGY_MIX
 from adapters.ocpi_2_1_1.maps.ids import country_of_place, full_id, owner_country, owner_id, short_id
-from adapters.ocpi_2_1_1.maps.tariffs import as_list, chosen_tariff
+from adapters.ocpi_2_1_1.maps.tariffs import as_list, asked_tariff, chosen_tariff
 from adapters.ocpi_2_1_1.maps.zones import main_zone
 from gateway.model.facts import ABSENT, UNKNOWN, Crossing, FactKind, Key, Lossy, Withheld
 from gateway.model.locations import (
@@ -109,6 +110,7 @@ def _allowed_amperage(amperage: int, connector: Mapping[str, Any], crossing: Cro
 
 CONNECTOR = FieldMap(
     Connector,
+    inner(),
     value("standard", down=offered_plug, loses="the connector, if its standard is unknown there"),
     value("power_type", down=substituted(SUBSTITUTE_POWER_TYPES), loses="the second phase"),
     rename("voltage", "max_voltage"),
@@ -120,7 +122,14 @@ CONNECTOR = FieldMap(
         reads=("max_electric_power", "max_voltage", "power_type"),
     ),
     newer("max_electric_power", judge=power_limit, loses="the connector's power limit"),
-    value("tariff_id", "tariff_ids", up=as_list, down=chosen_tariff, loses="every tariff but the one in force"),
+    value(
+        "tariff_id",
+        "tariff_ids",
+        up=as_list,
+        down=chosen_tariff,
+        or_down=asked_tariff,
+        loses="every tariff but the one in force",
+    ),
     times("last_updated"),
     older=old.Connector,
 )
@@ -181,6 +190,7 @@ STATUS_SCHEDULE = FieldMap(StatusSchedule, times("period_begin", "period_end"), 
 _NO_CONNECTOR: Final = "none of its connectors is of a standard that can be said"
 
 _EVSE_ROWS = (
+    inner(),
     value("uid", up=short_id, down=full_id, loses="ids over 36 characters"),
     value("capabilities", down=known_capabilities, loses="capabilities unknown there", reads=("connectors",)),
     each("status_schedule", STATUS_SCHEDULE),
@@ -271,6 +281,7 @@ HOURS = FieldMap(
 
 LOCATION = FieldMap(
     Location,
+    inner(),
     newer("publish", default=True, implied=True, judge=unpublished, loses="the whole location, if unpublished"),
     newer("publish_allowed_to", loses="the tokens that may be shown it"),
     newer("country_code", default=owner_country),

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
-from adapters.fieldmap import FieldMap, Path, each, group, lossy, newer, substituted, times, value
+from adapters.fieldmap import FieldMap, Path, each, group, inner, lossy, newer, substituted, times, value
 from adapters.ocpi_2_1_1 import objects as old
 from adapters.ocpi_2_1_1.maps.ids import NOT_AVAILABLE, full_id, owner_country, owner_id, same_id, short_id
 from adapters.ocpi_2_1_1.maps.locations import EMBEDDED_LOCATION, NO_POSTAL_CODE
@@ -171,6 +171,7 @@ _ANY_PLUG: Final = {
 
 SESSION = FieldMap(
     Session,
+    inner(),
     newer("country_code", default=owner_country),
     newer("party_id", default=owner_id),
     times("last_updated", start_datetime="start_date_time", end_datetime="end_date_time"),

@@ -8,28 +8,35 @@ and phases are known); an element that prices a reservation would become a fee o
 Inside a CDR nothing withholds a tariff: it is the record of what was billed. There the elements that can't be said are
 left out one by one.
 
+For whom a tariff is, 2.1.1 can't say. So a link gets those for the audiences that its file names
+(``tariffs.audience``), by default wholesale alone; and of all that hold at a connector it sees one.
+
 Spec: 2.1.1 ``mod_tariffs``; 2.2.1 ``mod_tariffs``, ``mod_locations`` Connector ``tariff_ids``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from adapters.fieldmap import FieldMap, each, gate, inside, lossy, newer, times
+from adapters.fieldmap import FieldMap, Path, each, gate, inner, inside, lose, lossy, newer, times
 from adapters.ocpi_2_1_1 import objects as old
 from adapters.ocpi_2_1_1.maps.energy import ENERGY_MIX
 from adapters.ocpi_2_1_1.maps.ids import owner_country, owner_id
+from gateway.model.attached import TARIFF_IDS, asked, audience_of, not_for
 from gateway.model.facts import ABSENT, UNKNOWN, Crossing, FactKind, Key, Missing, Until, Withheld
+from gateway.model.names import fold
+from gateway.model.prices import Audience
 from gateway.model.tariffs import PriceComponent, Tariff, TariffElement, TariffRestrictions, TariffType
 from gateway.model.values import moment, says_nothing
 
 _POLICY: Final = "tariffs.inexpressible"
 _AUDIENCE: Final = "tariffs.audience"
+_CHOICE: Final = "tariffs.multi_to_single"
 _CURRENTS: Final = {"min_current": "min_power", "max_current": "max_power"}
 
 # --- restrictions ---------------------------------------------------------------------------------------------------
@@ -119,15 +126,17 @@ ELEMENT = FieldMap(
 
 
 def for_its_audience(source: Mapping[str, Any], crossing: Crossing) -> None:
-    """withheld, if it isn't for the link's audience: by default, if it is for ad hoc payment"""
-    audience = crossing.policy.tariffs_audience or _DEFAULT_AUDIENCE
-    meant = "adhoc" if source.get("type") == TariffType.AD_HOC_PAYMENT else "wholesale"
-    if meant not in audience:
-        what = "for ad hoc payment, not for roaming" if meant == "adhoc" else "for roaming, not for ad hoc payment"
-        raise Withheld(f"a tariff {what}", policy=_AUDIENCE)
+    """withheld, if it isn't for an audience of the link: by default, if it isn't wholesale"""
+    if reason := not_for(source, _audiences(crossing)):
+        raise Withheld(reason, policy=_AUDIENCE)
 
 
-_DEFAULT_AUDIENCE: Final = ("wholesale",)
+def _audiences(crossing: Crossing) -> Collection[str]:
+    said = crossing.policy.tariffs_audience
+    return _DEFAULT_AUDIENCE if said is None else said
+
+
+_DEFAULT_AUDIENCE: Final = (Audience.WHOLESALE,)
 
 
 _NOTHING_LEFT: Final = "it has nothing but elements that can't be said"
@@ -135,6 +144,7 @@ _NOTHING_LEFT: Final = "it has nothing but elements that can't be said"
 TARIFF = FieldMap(
     Tariff,
     gate(for_its_audience),
+    inner(),
     newer("country_code", default=owner_country),
     newer("party_id", default=owner_id),
     newer("type", loses="its type"),
@@ -156,22 +166,39 @@ TARIFF_IN_CDR = TARIFF.but(
 # --- which one a connector names ------------------------------------------------------------------------------------
 
 
+_REST: Final = 2  # audiences that no choice prefers
+_RANKS: Final[Mapping[str, Mapping[Audience, int]]] = {
+    "regular_first": {Audience.WHOLESALE: 0, Audience.ADHOC: 1},
+    "adhoc_first": {Audience.ADHOC: 0, Audience.WHOLESALE: 1},
+    "none_if_many": {Audience.WHOLESALE: 0, Audience.ADHOC: 1},
+}
+_PROFILES: Final = {None: 0, TariffType.REGULAR: 0, TariffType.PROFILE_FAST: 1, TariffType.AD_HOC_PAYMENT: 0}
+_ANY_OTHER: Final = 2
+
+
 @frozen
 class _Candidate:
-    """A known tariff of a connector that may be named: where it stands in the list, and what it is."""
+    """A tariff of a connector that may be named.
 
-    index: int
-    tariff: Mapping[str, Any]
+    Attributes:
+        at: where its id stands in the connector.
+        tariff: what it is; None if nobody knows it.
+        audience: whom it is for; None if nobody knows.
+    """
+
+    id: str
+    at: Path
+    tariff: Mapping[str, Any] | None
+    audience: Audience | None
 
     @property
-    def rank(self) -> int:
-        """What a driver without a preference most likely gets, the least rank first."""
-        ranks = {None: 0, TariffType.REGULAR: 0, TariffType.PROFILE_FAST: 1, TariffType.AD_HOC_PAYMENT: 3}
-        return ranks.get(self.tariff.get("type"), 2)
+    def profile(self) -> int:
+        """What a driver without a preference most likely gets, the least first."""
+        return _PROFILES.get((self.tariff or {}).get("type"), _ANY_OTHER)
 
     @property
     def since(self) -> datetime:
-        start = self.tariff.get("start_date_time")
+        start = (self.tariff or {}).get("start_date_time")
         return moment(start) if start else moment("0001-01-01T00:00:00Z")
 
 
@@ -180,32 +207,79 @@ def as_list(value: str) -> list[str]:
     return [value]
 
 
-def chosen_tariff(value: list[str], crossing: Crossing) -> Any:
+def chosen_tariff(value: list[str], source: Mapping[str, Any], crossing: Crossing, path: Path) -> Any:
     """the one in force for a driver without preference
 
-    Of those in force now and sayable: REGULAR or without a type first, then PROFILE_FAST, then any other if it is the
-    only one; the one that came into force last, then the first in the list. Tariffs that nobody knows count only if
-    nothing better is there. The choice holds until the next of the known tariffs begins or ends.
+    Of those in force now and sayable, by audience: wholesale, then ad hoc, then others that the link asks for
+    (``tariffs.multi_to_single`` has other orders). Of one audience: REGULAR or without a type first, then PROFILE_FAST,
+    then any other if it is the only one; the one that came into force last, then the first in the list. Tariffs that
+    nobody knows count only if nothing better is there. The choice holds until the next of the known tariffs begins or
+    ends.
     """
-    tariffs = crossing.facts.ask_all(Key(FactKind.TARIFF, crossing.owner, id) for id in value)
-    known = [_Candidate(index, tariff) for index, tariff in enumerate(tariffs) if tariff is not UNKNOWN]
-    faults = {candidate.index: _fault(candidate.tariff, crossing) for candidate in known}
-    chosen = _best([candidate for candidate in known if faults[candidate.index] is None])
-    if chosen is None:
-        chosen = next((index for index, tariff in enumerate(tariffs) if tariff is UNKNOWN), None)
-    others = [index for index in range(len(value)) if index != chosen]
-    reasons = {(index,): faults.get(index) or "there is room for one tariff only" for index in others}
-    outcome = lossy(ABSENT if chosen is None else value[chosen], reasons)
-    turn = _next_turn(known, crossing.now)
+    candidates = _candidates(value, source, crossing)
+    faults = {one.at: _fault(one.tariff, crossing) for one in candidates if one.tariff is not None}
+    fit = [one for one in candidates if faults.get(one.at) is None]
+    many = len(fit) > 1 and crossing.policy.tariffs_multi_to_single == "none_if_many"
+    chosen = None if many else _best(fit, crossing)
+    policy = _CHOICE if many else None
+    reasons = {}
+    for one in candidates:
+        if one is chosen:
+            continue
+        reason = faults.get(one.at) or (_SEVERAL if many else _NO_ROOM)
+        if one.at[0] == TARIFF_IDS:
+            lose(crossing, (*path, *one.at), reason, policy)
+        else:
+            reasons[one.at[1:]] = reason
+    outcome = lossy(ABSENT if chosen is None else chosen.id, reasons, policy)
+    turn = _next_turn(candidates, crossing.now)
     return outcome if turn is None else Until(outcome, turn)
 
 
-def _best(candidates: list[_Candidate]) -> int | None:
-    sayable = [candidate for candidate in candidates if candidate.rank != 2 or len(candidates) == 1]
-    if not sayable:
-        return None
+def asked_tariff(source: Mapping[str, Any], crossing: Crossing, path: Path) -> Any:
+    """one for another audience, if the link asks for it"""
+    return chosen_tariff([], source, crossing, path)
+
+
+_NO_ROOM: Final = "there is room for one tariff only"
+_SEVERAL: Final = "there is room for one tariff only, and several would do"
+
+
+def _candidates(ids: list[str], source: Mapping[str, Any], crossing: Crossing) -> list[_Candidate]:
+    """The tariffs of a connector, and those for other audiences that the link asks for.
+
+    Of these it is known whom they are for, even where their owner is another than the connector's and nobody finds
+    them.
+    """
+    apart = asked(source, _audiences(crossing)) if TARIFF_IDS in source else []
+    wanted = [*ids, *(one.id for one in apart)]
+    found = crossing.facts.ask_all(Key(FactKind.TARIFF, crossing.owner, id) for id in wanted) if wanted else []
+    tariffs = [None if tariff is UNKNOWN else tariff for tariff in found]
+    candidates = [
+        _Candidate(id, ("tariff_ids", place), tariff, None if tariff is None else audience_of(tariff))
+        for place, (id, tariff) in enumerate(zip(ids, tariffs[: len(ids)], strict=True))
+    ]
+    known = set(map(fold, ids))
+    candidates += [
+        _Candidate(one.id, (TARIFF_IDS, one.audience, one.place), tariff, Audience(one.audience))
+        for one, tariff in zip(apart, tariffs[len(ids) :], strict=True)
+        if fold(one.id) not in known
+    ]
+    return candidates
+
+
+def _best(candidates: list[_Candidate], crossing: Crossing) -> _Candidate | None:
+    known = [one for one in candidates if one.audience is not None]
+    sayable = [one for one in known if one.profile != _ANY_OTHER or len(known) == 1]
+    ranks = _RANKS[crossing.policy.tariffs_multi_to_single]
+
+    def rank(candidate: _Candidate) -> tuple[int, int]:
+        assert candidate.audience is not None
+        return ranks.get(candidate.audience, _REST), candidate.profile
+
     latest_first = sorted(sayable, key=lambda candidate: candidate.since, reverse=True)  # stable: then list order
-    return min(latest_first, key=lambda candidate: candidate.rank).index
+    unknown = (one for one in candidates if one.audience is None)
+    return min(latest_first, key=rank, default=None) or next(unknown, None)
 
 
 def _fault(tariff: Mapping[str, Any], crossing: Crossing) -> str | None:
@@ -224,6 +298,7 @@ def _fault(tariff: Mapping[str, Any], crossing: Crossing) -> str | None:
 
 
 def _next_turn(candidates: Iterable[_Candidate], now: datetime) -> datetime | None:
-    """The next moment at which one of them begins or ends."""
-    given = [candidate.tariff.get(name) for candidate in candidates for name in ("start_date_time", "end_date_time")]
+    """The next moment at which one of those that are known begins or ends."""
+    known = [candidate.tariff for candidate in candidates if candidate.tariff is not None]
+    given = [tariff.get(name) for tariff in known for name in ("start_date_time", "end_date_time")]
     return min((turn for text in given if text and (turn := moment(text)) > now), default=None)
