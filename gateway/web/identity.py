@@ -8,6 +8,9 @@ Three kinds of token: those in files (static ones, and a token A while it is uns
 (digests in Redis, remembered here for a moment), and none of these, which is 401. When Redis is away, what was
 remembered still counts, and what wasn't can't be told from a stranger's: 3000, not 401.
 
+Consumers of prices have a door of their own (``admit_consumer``), and their tokens, which all stand in files, open no
+other one. There a token is used as it is, after ``Token`` or ``Bearer``.
+
 Spec: 2.1.1 ``transport_and_format``, Request format; 2.2.1 ``transport_and_format`` 4.1.1, Authorization header.
 """
 
@@ -20,7 +23,7 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -33,6 +36,7 @@ _REMEMBER_S: Final = 1.0
 _STALE_S: Final = 0.2
 # A stranger's guesses are not remembered, so this bounds only what peers with valid tokens use.
 _REMEMBERED: Final = 10_000
+_CONSUMERS_SCHEMES: Final = frozenset({"token", "bearer"})
 
 
 class Scope(StrEnum):
@@ -40,6 +44,8 @@ class Scope(StrEnum):
 
     REGISTRATION = "registration"  # a token A: versions, details and credentials, nothing else
     FULL = "full"
+    FEED = "feed"  # of a price feed: its pushes of statuses, nothing else
+    CONSUMER = "consumer"  # of prices: the door of these, and no other
 
 
 @frozen
@@ -47,7 +53,7 @@ class Caller:
     """Who is calling.
 
     Attributes:
-        link: id of the link.
+        link: id of the link; of a price feed or a consumer of prices, the id of its file.
         scope: what the token opens.
         token: as presented, decoded: GET credentials echoes it.
         form: ``raw`` or ``base64``, the form it came in.
@@ -99,16 +105,22 @@ def candidates(headers: Sequence[str]) -> tuple[tuple[str, str], ...]:
         BadJson: the header is repeated: which one counts would be anybody's guess.
         Unauthorized: there is none, or it isn't of the scheme ``Token``.
     """
-    if len(headers) > 1:
-        raise BadJson("the Authorization header is repeated")
-    scheme, _, presented = (headers[0] if headers else "").partition(" ")
-    if scheme.lower() != "token" or not presented.isascii() or not presented.isprintable() or " " in presented:
-        raise Unauthorized("no valid credentials token")
-    if not presented:
-        raise Unauthorized("no valid credentials token")
+    presented = _presented(headers, frozenset({"token"}))
     raw = (presented, "raw")
     decoded = _decoded(presented)
     return ((decoded, "base64"), raw) if decoded else (raw,)
+
+
+def _presented(headers: Sequence[str], schemes: Collection[str]) -> str:
+    """What stands behind the scheme. Raises as ``candidates``."""
+    if len(headers) > 1:
+        raise BadJson("the Authorization header is repeated")
+    scheme, _, presented = (headers[0] if headers else "").partition(" ")
+    if scheme.lower() not in schemes or not presented.isascii() or not presented.isprintable() or " " in presented:
+        raise Unauthorized("no valid credentials token")
+    if not presented:
+        raise Unauthorized("no valid credentials token")
+    return presented
 
 
 def _decoded(presented: str) -> str | None:
@@ -140,7 +152,7 @@ class Doorkeeper:
         self._key = key
 
     def file(self, tokens: Mapping[str, tuple[str, Scope]]) -> None:
-        """Replace the tokens from files: token to link id and scope."""
+        """Replace the tokens from files: token to id (of the link, feed or consumer) and scope."""
         self._filed = {self._digest(self._own_key, token): owner for token, owner in tokens.items()}
 
     def digest(self, token: str) -> str:
@@ -169,7 +181,8 @@ class Doorkeeper:
             NotDurable: Redis is away and memory doesn't know the token.
         """
         meant = candidates(headers)
-        filed = [caller for token, form in meant if (caller := self._from_file(token, form)) is not None]
+        found = [self._from_file(token, form) for token, form in meant]
+        filed = [caller for caller in found if caller is not None and caller.scope is not Scope.CONSUMER]
         if len({caller.link for caller in filed}) > 1:
             raise Unauthorized("no valid credentials token")
         if filed:
@@ -185,6 +198,18 @@ class Doorkeeper:
             if caller is not None:
                 return caller
         raise away or Unauthorized("no valid credentials token")
+
+    def admit_consumer(self, headers: Sequence[str]) -> Caller:
+        """Which consumer of prices is calling.
+
+        Raises:
+            BadJson: the header is repeated (HTTP 400).
+            Unauthorized: no token, or no consumer's.
+        """
+        caller = self._from_file(_presented(headers, _CONSUMERS_SCHEMES), "raw")
+        if caller is None or caller.scope is not Scope.CONSUMER:
+            raise Unauthorized("no valid credentials token")
+        return caller
 
     def _from_file(self, token: str, form: str) -> Caller | None:
         owner = self._filed.get(self._digest(self._own_key, token))

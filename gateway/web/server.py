@@ -1,4 +1,4 @@
-"""The listener for partners and backends: OCPI.
+"""The listener for partners and backends: OCPI, and beside it the prices that we serve (``price_server.py``).
 
 One handler serves everything under ``/ocpi``, and whatever old path is an alias of something there: it admits the
 caller, splits the path into segments (each decoded on its own, so that nothing in an id can climb), reads the body
@@ -20,7 +20,6 @@ from aiohttp import HttpVersion11, web, web_response
 from gateway.model.errors import (
     BadJson,
     GatewayError,
-    NotAllowed,
     NotFound,
     ReceiverError,
     SenderError,
@@ -32,11 +31,15 @@ from gateway.model.message import Answer, Headers, HttpAnswer, HttpRequest, is_p
 from gateway.model.modules import Verb
 from gateway.pipeline import Pipeline, answer_of
 from gateway.ports import Adapter
+from gateway.prices.statuses import Statuses
 from gateway.registered import Links
 from gateway.web.answers import refuse, respond, respond_list
+from gateway.web.asked import ECHOED, check_method, check_single, single_query
 from gateway.web.coding import inflated
 from gateway.web.identity import Caller, Doorkeeper, Scope
 from gateway.web.json import loads
+from gateway.web.price_server import ROOT as PRICES
+from gateway.web.price_server import PriceServer
 from gateway.web.registration import Registrar
 
 log = structlog.get_logger()
@@ -54,12 +57,10 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 web_response.SERVER_SOFTWARE = "ocpi-gateway"  # type: ignore[attr-defined]  # imported there, not declared
 
 _SEGMENTS: Final = 12
-_ECHOED: Final = ("X-Request-ID", "X-Correlation-ID")
-_SINGLE: Final = frozenset({"authorization", *(name.lower() for name in _ECHOED)})
 
 
 class OcpiServer:
-    """Everything under ``/ocpi``.
+    """Everything under ``/ocpi``, and the way to everything else on this listener.
 
     Attributes:
         leaving: whether it is about to stop: then every connection ends with the answer that is given on it.
@@ -73,6 +74,8 @@ class OcpiServer:
         doorkeeper: Doorkeeper,
         registrar: Registrar,
         pipeline: Pipeline,
+        prices: PriceServer,
+        statuses: Statuses,
         aliases: Mapping[str, str] | None = None,
         called: Sequence[Callable[[str], None]] = (),
     ) -> None:
@@ -88,6 +91,8 @@ class OcpiServer:
         self._doorkeeper = doorkeeper
         self._registrar = registrar
         self._pipeline = pipeline
+        self._prices = prices
+        self._statuses = statuses
         self.use_aliases(aliases or {})
         self._called = called
         self.leaving = False
@@ -107,7 +112,7 @@ class OcpiServer:
         response = await self._answered(request)
         if self.leaving and not response.prepared:
             response.force_close()  # the next request on this connection would meet a closed one
-        for name in _ECHOED:
+        for name in ECHOED:
             # 2.2.1 transport_and_format, Unique message IDs: on every answer, the configuration modules' too.
             if name not in response.headers and is_plain(value := request.headers.get(name, "")):
                 response.headers[name] = value
@@ -138,11 +143,15 @@ class OcpiServer:
         try:
             path = in_our_words(request.rel_url.raw_path, self._aliases)
             segments = path_segments(path)
+            if segments[:1] == (PRICES,):
+                return await self._prices.answer(request, segments[1:])
             if segments[:1] != ("ocpi",):
                 raise NotFound("nothing is served here; OCPI is under /ocpi/versions")
             adapter = self._adapters.get(segments[1] if len(segments) > 1 else "", self._newest)
             caller = await self._admit(request)
-            _check_single(request)
+            check_single(request)
+            if caller.scope is Scope.FEED:
+                return await self._push_status(request, segments[1:], caller, adapter)
             await self._registrar.catch_up(caller)
             await self._registrar.used(caller)
             for hears in self._called:
@@ -161,6 +170,8 @@ class OcpiServer:
         A token of a link whose file was taken away may still lie in Redis: it opens nothing, nor does a draft's.
         """
         caller = await self._doorkeeper.admit(request.headers.getall("Authorization", []))
+        if caller.scope is Scope.FEED:
+            return caller
         link = self._links.directory.find(caller.link)
         if link is None or not link.in_service or caller.form not in link.dialect.policy.auth_accept_encodings:
             raise Unauthorized("no valid credentials token")
@@ -168,16 +179,16 @@ class OcpiServer:
 
     async def _serve(self, request: web.Request, url: str, path: tuple[str, ...], caller: Caller) -> web.StreamResponse:
         if path == ("versions",):
-            _check_method(request, Verb.GET)
+            check_method(request, Verb.GET)
             return self._answer(self._registrar.versions(caller.link), self._newest, caller)
         adapter = self._adapters.get(path[0]) if path else None
         if adapter is None:
             raise NotFound("no such version; see /ocpi/versions")
         if len(path) == 1:
-            _check_method(request, Verb.GET)
+            check_method(request, Verb.GET)
             return self._answer(self._registrar.details(caller.link, adapter), adapter, caller)
         if path[1:] == ("credentials",):
-            verb = _check_method(request, Verb.GET, Verb.POST, Verb.PUT, Verb.DELETE)
+            verb = check_method(request, Verb.GET, Verb.POST, Verb.PUT, Verb.DELETE)
             body = await self._body(request)
             return self._answer(await self._registrar.credentials(caller, verb, body, adapter), adapter, caller)
         return await self._carry(request, url, path, caller, adapter)
@@ -195,7 +206,7 @@ class OcpiServer:
             method=request.method,
             url=f"{url}?{query}" if (query := request.rel_url.raw_query_string) else url,
             segments=path[1:],
-            query=_single_query(request),
+            query=single_query(request),
             headers=Headers(dict(request.headers)),
             body=await self._body(request),
         )
@@ -209,6 +220,17 @@ class OcpiServer:
 
         return respond_list(written, written.items, ended, ascii_only=ascii_only)
 
+    async def _push_status(
+        self, request: web.Request, path: tuple[str, ...], feed: Caller, adapter: Adapter
+    ) -> web.StreamResponse:
+        """What a price feed pushes. Its token opens nothing else."""
+        addressed = self._statuses.addressed(path)
+        if addressed is None:
+            raise Unauthorized("no valid credentials token")
+        check_method(request, Verb.PATCH)
+        await self._statuses.push(feed.link, *addressed, await self._body(request))
+        return respond(adapter.write_answer(Answer(status=1000), None, None))
+
     def _answer(self, answer: Answer, adapter: Adapter, caller: Caller) -> web.Response:
         return respond(adapter.write_answer(answer, None, self._links.directory[caller.link].dialect))
 
@@ -219,7 +241,8 @@ class OcpiServer:
             "request.refused", partner=caller.link if caller else None, method=request.method, http=error.http,
             status=error.status, reason=error.message,
         )  # fmt: skip
-        dialect = self._links.directory[caller.link].dialect if caller else None
+        link = self._links.directory.find(caller.link) if caller else None
+        dialect = link.dialect if link else None
         return refuse(error, adapter, None, dialect)
 
     @staticmethod
@@ -289,24 +312,3 @@ def _correlation_id(request: web.Request) -> str:
 
 def _too_large() -> TooLarge:
     return TooLarge(f"a body of more than {BODY_CAP} bytes")
-
-
-def _check_method(request: web.Request, *allowed: Verb) -> Verb:
-    if request.method not in allowed:
-        raise NotAllowed(f"{request.method} is not a method of this resource", tuple(allowed))
-    return Verb(request.method)
-
-
-def _check_single(request: web.Request) -> None:
-    """Headers that decide something may stand only once: of two, each reader would take its own."""
-    for name in {name.lower() for name in request.headers}:
-        if (name in _SINGLE or name.startswith("ocpi-")) and len(request.headers.getall(name)) > 1:
-            raise BadJson(f"the header {name} is repeated")
-
-
-def _single_query(request: web.Request) -> dict[str, str]:
-    query: dict[str, str] = {}
-    for name, value in request.query.items():
-        if query.setdefault(name, value) != value:
-            raise BadJson(f"the query parameter {name[:40]} is repeated")
-    return query
