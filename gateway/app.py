@@ -9,7 +9,7 @@ way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,15 @@ import structlog
 from aiohttp import web
 from attrs import define, field
 
-from adapters import VERSIONS
+from adapters import VERSIONS, eco_movement
 from gateway.announced import Announced
 from gateway.asking import Authorizations
+from gateway.attaching import Attaching
 from gateway.breaker import Breakers
 from gateway.callbacks import Callbacks
 from gateway.case import Cases
+from gateway.catalogue import Catalogue
+from gateway.catalogue.cutting import Sources
 from gateway.commands import Commands
 from gateway.exchange import Exchange
 from gateway.inquiry import Inquiry
@@ -34,31 +37,38 @@ from gateway.ledger.courier import Courier
 from gateway.ledger.crawls import Crawls
 from gateway.ledger.events import WITHIN_S, Events, Receiver
 from gateway.ledger.joining import Joining
+from gateway.ledger.spreading import Spreading
 from gateway.lists import Lists
 from gateway.lookup import Lookup
 from gateway.model.errors import NotDurable
 from gateway.pipeline import Pipeline
-from gateway.ports import Adapter
+from gateway.ports import Adapter, PriceShapes
 from gateway.presence import Presence
+from gateway.prices import PriceFeeds
+from gateway.prices.applying import Owing
+from gateway.prices.pages import Fetch
+from gateway.prices.statuses import Statuses
 from gateway.profiles import Profiles
 from gateway.references import References
 from gateway.registered import REGISTRATION, Links
 from gateway.serving import Shelves
-from gateway.settings import Settings
+from gateway.settings import FeedSettings, Settings
 from gateway.settings.compare import Difference, StillOwed, compare, taken_over
 from gateway.showing import Showing
 from gateway.store.embedded import Embedded, attach_or_start
 from gateway.store.redis import Store
 from gateway.store.split import Split, configured, forgiving
 from gateway.sync import Agenda, Sync
+from gateway.tasks import cancelled
 from gateway.telemetry import MASK, UNFILED
 from gateway.web.admin import Health, admin_app
 from gateway.web.client import Egress, Outbound
 from gateway.web.discovery import Discovery
 from gateway.web.handshakes import Handshakes
-from gateway.web.identity import Doorkeeper
+from gateway.web.identity import Doorkeeper, Scope
 from gateway.web.json import CODEC
 from gateway.web.ledger_api import SCHEMAS, LedgerApi
+from gateway.web.price_server import PriceServer
 from gateway.web.registration import Registrar
 from gateway.web.server import OcpiServer
 from gateway.web.wires import Wires
@@ -69,6 +79,9 @@ log = structlog.get_logger()
 ADAPTERS: Final[Mapping[str, Adapter]] = {adapter.version: adapter for adapter in VERSIONS}
 """Every version this build speaks, oldest first."""
 
+PRICE_SHAPES: Final[PriceShapes] = eco_movement
+"""What stands on the wire of a price feed, and on ours where we serve prices."""
+
 _DRAIN_S: Final = 10.2
 """Seconds that a stop waits for deliveries under way: longer than any may take. The contract says 12 for all of it."""
 
@@ -77,8 +90,13 @@ _REQUESTS_S: Final = 4.6
 
 _OPERATORS_S: Final = 0.3
 
-_CANCEL_S: Final = 0.2
 _RETRY_S: Final = 0.5
+
+_FEED_PAGE_S: Final = 60.0
+"""Seconds in which a page of a price feed must be there."""
+
+_FEED_PAGE_CAP: Final = 64 * 1024 * 1024
+"""Bytes of such a page: 10,000 prices, or 1,000 locations of a hundred connectors, inflated."""
 
 _REVIEW_S: Final = 5.0
 """Seconds after which registrations are read again although nobody said that they have changed."""
@@ -100,6 +118,7 @@ class Gateway:
     wishes: Wishes
     doorkeeper: Doorkeeper
     health: Health
+    prices: PriceFeeds = field(kw_only=True)
     ocpi: tuple[str, int] = ("", 0)
     admin: tuple[str, int] = ("", 0)
     _registrar: Registrar = field(kw_only=True)
@@ -184,6 +203,7 @@ class Gateway:
             directory=lambda: links.directory,
         )  # fmt: skip
         references = References(objects=store, codec=CODEC)
+        attaching = Attaching(store, lambda: bool(gateway.settings.feeds))
         announced = Announced(store, lookup)
         authorizations = Authorizations(
             exchange=exchange, lookup=lookup, codec=CODEC, objects=store, lately=references,
@@ -204,29 +224,41 @@ class Gateway:
         lists = Lists(
             exchange=exchange, store=store, showing=showing, lookup=lookup, inquiry=inquiry, codec=CODEC, crawls=crawls
         )  # fmt: skip
-        shelves = Shelves(exchange=exchange, store=store, lookup=lookup, lists=lists, codec=CODEC)
+        shelves = Shelves(exchange=exchange, store=store, lookup=lookup, lists=lists, attaching=attaching, codec=CODEC)
         pipeline = Pipeline(
             exchange=exchange, authorizations=authorizations, inquiry=inquiry, commands=commands, profiles=profiles,
-            references=references, presence=presence, shelves=shelves, showing=showing, objects=store, lookup=lookup,
-            ledger=courier, codec=CODEC,
+            references=references, attaching=attaching, presence=presence, shelves=shelves, showing=showing,
+            objects=store, lookup=lookup, ledger=courier, codec=CODEC,
         )  # fmt: skip
         sync = Sync(
-            store=store, exchange=exchange, lookup=lookup, showing=showing, references=references, ledger=courier,
-            codec=CODEC, directory=lambda: links.directory,
+            store=store, exchange=exchange, lookup=lookup, showing=showing, references=references,
+            attaching=attaching, ledger=courier, codec=CODEC, directory=lambda: links.directory,
             agenda=Agenda(
                 adapters=ADAPTERS, registered_at=links.registered_at, time_zone=lambda: gateway.settings.time_zone
             ),
         )  # fmt: skip
+        catalogue = Catalogue(
+            store=store, directory=lambda: links.directory, feeds=lambda: gateway.settings.feeds,
+            sources=Sources(
+                store=store, lookup=lookup, adapter=ADAPTERS[PRICE_SHAPES.VERSION], shapes=PRICE_SHAPES, codec=CODEC
+            ),
+        )  # fmt: skip
+        price_server = PriceServer(
+            catalogue=catalogue, shapes=PRICE_SHAPES, doorkeeper=doorkeeper,
+            consumers=lambda: gateway.settings.consumers, url=lambda: gateway.settings.public_url,
+        )  # fmt: skip
         server = OcpiServer(
             links=links, adapters=ADAPTERS, doorkeeper=doorkeeper, registrar=registrar, pipeline=pipeline,
+            prices=price_server, statuses=Statuses(store=store, shapes=PRICE_SHAPES, codec=CODEC),
             aliases=settings.aliases, called=(handshakes.nudge, presence.heard, courier.urge),
         )  # fmt: skip
+        prices = _price_feeds(links, store, courier, lambda: gateway.settings.feeds)
         gateway = cls(
             settings, links, store, courier, handshakes,
             Wishes(store=store, links=links, handshakes=handshakes, lists=sync),
             doorkeeper, Health(store.ping), wires=wires, server=server, registrar=registrar,
             callbacks=callbacks, presence=presence, joining=Joining(store, showing), lists=lists, by_itself=by_itself,
-            announced=announced, sync=sync,
+            announced=announced, sync=sync, prices=prices,
         )  # fmt: skip
         links.watch(gateway._registration_changed)
         return gateway
@@ -277,6 +309,7 @@ class Gateway:
         self._tasks.append(asyncio.create_task(self.courier.run(), name="courier"))
         self._tasks.append(asyncio.create_task(self._callbacks.run(), name="callbacks"))
         self._tasks.append(asyncio.create_task(self._sync.run(), name="sync"))
+        self._tasks.append(asyncio.create_task(self.prices.run(), name="prices"))
         self._tasks.append(asyncio.create_task(self._tell(), name="events"))
         self._tasks += [asyncio.create_task(work, name="presence") for work in self._presence.work()]
         for link in self.links.settings:
@@ -377,7 +410,10 @@ class Gateway:
         for settings in self.links.settings.values():
             filed = settings.registration
             MASK.guard([secret.value for secret in (*filed.token_in, *([filed.token_out] if filed.token_out else []))])
-        self.doorkeeper.file(self._registrar.file_tokens())
+        feeds = {token: (feed.id, Scope.FEED) for feed in self.settings.feeds for token in feed.token_in}
+        consumers = {token: (each.id, Scope.CONSUMER) for each in self.settings.consumers for token in each.token_in}
+        MASK.guard([*feeds, *consumers, *(feed.token for feed in self.settings.feeds)])
+        self.doorkeeper.file({**self._registrar.file_tokens(), **feeds, **consumers})
 
     # Other files ------------------------------------------------------------------------------------------------------
 
@@ -459,15 +495,34 @@ class Gateway:
                 log.error("task.crashed", error=repr(error))
 
 
-async def cancelled(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel tasks, and wait until they have ended."""
-    running = set(tasks)
-    while running:
-        for task in running:
-            task.cancel()
-        # Once isn't enough: a cancellation that meets the end of a write to Redis gets lost in asyncio.wait_for (before
-        # Python 3.12).
-        _, running = await asyncio.wait(running, timeout=_CANCEL_S)
+@asynccontextmanager
+async def price_feeds(settings: Settings, store: Store) -> AsyncIterator[PriceFeeds]:
+    """The price feeds of a configuration, for a verb: beside a gateway that runs, or without one.
+
+    Raises:
+        NotDurable: the store is away.
+    """
+    links = Links(settings, store, ADAPTERS)
+    await links.load()
+    MASK.use_key(await store.cred_key())
+    MASK.guard([feed.token for feed in settings.feeds])
+    showing = Showing(store=store, codec=CODEC)
+    spreading = Spreading(store=store, showing=showing, directory=lambda: links.directory)
+    yield _price_feeds(links, store, spreading, lambda: settings.feeds)
+
+
+def _price_feeds(links: Links, store: Store, ledger: Owing, feeds: Callable[[], Sequence[FeedSettings]]) -> PriceFeeds:
+    return PriceFeeds(
+        store=store, shapes=PRICE_SHAPES, adapters=ADAPTERS, codec=CODEC, lookup=Lookup(store, CODEC), ledger=ledger,
+        directory=lambda: links.directory, feeds=feeds, fetch=_fetching,
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def _fetching(feed: FeedSettings) -> AsyncIterator[Fetch]:
+    """Requests to a feed's host, one at a time."""
+    async with Outbound(Egress(allow_private=feed.allow_private, in_flight=1)) as outbound:
+        yield partial(outbound.send, within=_FEED_PAGE_S, cap=_FEED_PAGE_CAP)
 
 
 async def _bind(runner: web.AppRunner, host: str, port: int, *, shared: bool = False) -> tuple[str, int]:

@@ -13,7 +13,7 @@ import click
 from gateway import telemetry
 from gateway.cli.options import refuse
 from gateway.demo.chapters import plot
-from gateway.demo.story import ACME, HUB, VOLT
+from gateway.demo.story import CAST, consumers, sources
 from gateway.demo.telling import Story
 from gateway.demo.world import World
 from gateway.store.embedded import NoServer
@@ -24,10 +24,11 @@ from gateway.store.embedded import NoServer
 def demo(keep: bool) -> None:
     """Play charging sessions between a backend, two eMSPs and a hub, on loopback, without any configuration.
 
-    Starts an embedded Redis, the gateway, a 2.2.1 backend, a 2.1.1 eMSP that writes alpha-3 country codes, a 2.2.1 eMSP
-    and a hub with two more behind it. Registers them, tells who is there, takes three sessions from location to CDR,
-    one of them started and one stopped by a command, reads lists, and changes keys. Each line is a message as it
-    crosses. Exit code 0 only if everybody received exactly what they must.
+    Starts an embedded Redis, the gateway, a 2.2.1 backend, a 2.1.1 eMSP that writes alpha-3 country codes, a 2.2.1
+    eMSP, a hub with two more behind it, and a 2.1.1 app for drivers without a contract. Registers them, tells who is
+    there, takes three sessions from location to CDR, one of them started and one stopped by a command, reads lists,
+    imports prices from a feed and serves them, and changes keys. Each line is a message as it crosses. Exit code 0 only
+    if everybody received exactly what they must.
     """
     started = time.perf_counter()
     story = Story(click.echo)
@@ -46,7 +47,7 @@ def demo(keep: bool) -> None:
 
 
 async def _play(story: Story, folder: Path, started: float, *, keep: bool) -> None:
-    async with World.of(folder, ACME, VOLT, HUB) as world:
+    async with World.of(folder, *CAST, feeds=sources(), consumers=consumers()) as world:
         with telemetry.watching(story.crossed):
             try:
                 await story.play(world, plot(world))

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.app import ADAPTERS
+from gateway.app import ADAPTERS, PRICE_SHAPES
 from gateway.model.tables import MapRow, MapTable
 from gateway.settings.reference import FILES, TABLES, schema, table
 from gateway.web.json import dumps_text
@@ -42,10 +42,14 @@ def with_tables(text: str) -> str:
 
 
 def mapping() -> str:
-    """How each version's objects differ from the next newer version's, as one Markdown page."""
-    return (
-        "\n\n".join((_MAPPING, *(block for older, newer in pairwise(ADAPTERS) for block in _page(older, newer)))) + "\n"
+    """How each version's objects differ from the next newer version's, and prices from tariffs: a Markdown page."""
+    versions = (
+        block
+        for older, newer in pairwise(ADAPTERS)
+        for block in _page(f"{older} and {newer}", ADAPTERS[older].explain(), older, newer)
     )
+    prices = _page("Prices of Eco-Movement and tariffs", PRICE_SHAPES.explain(), "feed", "tariff")
+    return "\n\n".join((_MAPPING, *versions, *prices)) + "\n"
 
 
 _MAPPING: Final = """# What becomes of each field
@@ -53,12 +57,15 @@ _MAPPING: Final = """# What becomes of each field
 Generated from the field maps (`python -m gateway.cli.documents config`); `ocpi-gateway explain` prints the same. One
 table for each class of objects, one row for each difference. What has no row is the same in both versions and passes
 untouched, and so does what no version knows. *Up* is towards the newer version, *down* towards the older one; an empty
-cell passes the value as it is. What is lost is noted each time: in the log, in a metric, in what `translate` prints."""
+cell passes the value as it is. What is lost is noted each time: in the log, in a metric, in what `translate` prints.
+
+The prices of a feed stand on the older side, the tariffs that they become on the newer one. There, too, what nobody
+knows is kept, with the price; the id under which a price is served is a hash of what it says."""
 
 
-def _page(older: str, newer: str) -> Iterator[str]:
-    yield f"## {older} and {newer}"
-    for each in ADAPTERS[older].explain():
+def _page(title: str, tables: Sequence[MapTable], older: str, newer: str) -> Iterator[str]:
+    yield f"## {title}"
+    for each in tables:
         yield f"### {each.title}\n\n{_rows(each, older, newer)}"
 
 

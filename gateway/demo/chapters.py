@@ -1,7 +1,8 @@
-"""The plot of the demo: everybody registers, everybody is told, three drivers charge, and the keys are changed.
+"""The plot of the demo: everybody registers, everybody is told, three drivers charge, prices are read, keys change.
 
 Each chapter is its steps; what is said in them, and what must arrive, stands in ``story.py``. The three drivers are
-Acme's (2.1.1), Volt's (2.2.1) and that of an eMSP behind the hub; the backend speaks 2.2.1 to all of them.
+Acme's (2.1.1), Volt's (2.2.1) and that of an eMSP behind the hub; the backend speaks 2.2.1 to all of them. A fourth
+partner, Kiosk (2.1.1), wants to know what charging costs without a contract, which a price feed tells.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 
 from gateway.demo import story as said
 from gateway.demo.peers import Peer
-from gateway.demo.story import ACME, HUB, VOLT, Json
+from gateway.demo.story import ACME, HUB, KIOSK, VOLT, Json
 from gateway.demo.telling import Arrival, Begins, Chapter, Deed, Does, Step, Story
 from gateway.demo.world import World
 
@@ -32,7 +33,7 @@ def plot(world: World) -> tuple[Chapter, ...]:
     return (
         Chapter(
             "Everybody registers",
-            "A gateway with its own Redis, a backend, two eMSPs and a hub, all on loopback.",
+            "A gateway with its own Redis, a backend, three eMSPs and a hub, all on loopback.",
             (registered,),
         ),
         Chapter(
@@ -77,6 +78,11 @@ def plot(world: World) -> tuple[Chapter, ...]:
             (cdr_is_read_again, _pages_of_locations(now), _list_of_cdrs(now)),
         ),
         Chapter(
+            "Prices of a feed",
+            "Read, and laid on our connectors. Who asks for ad hoc prices gets them; Acme, on 2.1.1, doesn't.",
+            (prices_are_imported, prices_are_served),
+        ),
+        Chapter(
             "New keys",
             "Both sides get new tokens: Acme asks for them, and we ask Volt. Then everything goes on.",
             (acme_rotates, we_rotate, *_with_new_keys(now)),
@@ -102,7 +108,7 @@ async def who_is_there(story: Story, world: World) -> None:
     core = world.backend
     must = {
         "DE/ACM/EMSP": "CONNECTED", "DE/VLT/EMSP": "CONNECTED", "NL/HUB/HUB": "CONNECTED", "BE/BEM/EMSP": "CONNECTED",
-        "FR/FRO/EMSP": "CONNECTED",
+        "FR/FRO/EMSP": "CONNECTED", "FR/KIO/EMSP": "CONNECTED",
     }  # fmt: skip
 
     def told() -> Json:
@@ -161,9 +167,16 @@ def _second_location(now: datetime) -> Step:
 
 
 def _told_to_all(what: str, module: str, does: Does, new: Json, old: Json, *path: str, verb: str = "PUT") -> Step:
-    """Acme gets it in 2.1.1, under our party as it is spelled there; Volt as it is; the hub as a broadcast."""
+    """Acme gets it in 2.1.1, under our party as it is spelled there; Volt as it is; the hub as a broadcast.
+
+    Kiosk gets locations as Acme does, but for tariffs that aren't for drivers without a contract.
+    """
+    for_kiosk = Arrival(
+        at=KIOSK.name, verb=verb, module=module, body=said.for_kiosk(old), segments=("NLD", "EXA", *path)
+    )
     everybody = (
         Arrival(at=ACME.name, verb=verb, module=module, body=old, segments=("NLD", "EXA", *path)),
+        *((for_kiosk,) if module == "locations" else ()),
         Arrival(at=VOLT.name, verb=verb, module=module, body=new, segments=("NL", "EXA", *path), to=("DE", "VLT")),
         Arrival(at=HUB.name, verb=verb, module=module, body=new, segments=("NL", "EXA", *path), to=_HUB_PARTY),
     )
@@ -336,6 +349,47 @@ def _list(by: str, module: str, must: list[Json], **query: str) -> Step:
         story.check(f"{by}'s list of {module}", [item for page in pages for item in page.data], must)
 
     return step
+
+
+# Prices ---------------------------------------------------------------------------------------------------------------
+
+
+async def prices_are_imported(story: Story, world: World) -> None:
+    """The feed has a price for E2. It becomes a tariff of ours, which the connector names once everybody has it."""
+    feed = world.feeds["eco"]
+    id, when = feed.price_id("NL*EXA*E2"), Begins("20")
+    both, one = {"tariff_ids": ["STANDARD", id], "last_updated": when}, {"tariff_id": id, "last_updated": when}
+    expected = {
+        VOLT.name: (("NL", "EXA"), said.adhoc(id), both),
+        HUB.name: (("NL", "EXA"), said.adhoc(id), both),
+        KIOSK.name: (("NLD", "EXA"), said.adhoc_211(id), one),
+    }
+    before = {peer.name: len(peer.received) for peer in world.peers}
+    crossed = len(story.crossings)
+    counts = feed.counts
+    note = f"{counts['prices']} prices at {counts['connector_prices']} connectors"
+    story.line("gateway", "eco", "GET prices", 1000, note)
+    report = await world.gateway.prices.read("eco")
+    story.check("the import", (report.refused, report.connectors, report.own_connectors), (None, 20, 1))
+    for at, (party, tariff, connector) in expected.items():
+        place = (*party, "UTRECHT-1", "E2", "1")
+        arrivals = (
+            Arrival(at=at, verb="PUT", module="tariffs", body=tariff, segments=(*party, id)),
+            Arrival(at=at, verb="PATCH", module="locations", body=connector, segments=place),
+        )
+        for arrival in arrivals:
+            await story.arrives("the import", world, arrival, after=before[at], crossed=crossed)
+    await world.gateway.courier.settle_down(1)
+    story.check("what Acme got", len(world[ACME.name].received), before[ACME.name])
+
+
+async def prices_are_served(story: Story, world: World) -> None:
+    """In the feed's own form: who may not see what came from a feed sees what we have said ourselves, which is none."""
+    for name, must in (("map", 5), ("blog", 0)):
+        page = await world.consumers[name].read("/eco-movement/prices")
+        story.line(name, "gateway", "GET prices", page.status_code, f"{len(page.data)} prices")
+        story.check(f"{name}: how many prices", len(page.data), must)
+        story.check(f"{name}: for whom", [row["product"]["type"] for row in page.data], ["adhoc"] * must)
 
 
 # New keys -------------------------------------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ class Line:
         ) as response:
             answer = await response.read()
             received = {name.lower(): value for name, value in response.headers.items()}
-            exchange = _exchange(method, url, response.status, received, answer)
+            exchange = exchange_of(method, url, response.status, received, answer)
         self._read(exchange, sent, kind)
         return exchange
 
@@ -150,7 +150,8 @@ class Line:
         return []
 
 
-def _exchange(method: str, url: str, http: int, headers: Mapping[str, str], raw: bytes) -> Exchange:
+def exchange_of(method: str, url: str, http: int, headers: Mapping[str, str], raw: bytes) -> Exchange:
+    """An answer, read as an OCPI envelope if it is one. ``headers`` has names in lower case."""
     try:
         envelope = read_json(raw)
     except ValueError:

@@ -230,6 +230,10 @@ class Peer(Verbs):
         """Take a CDR that comes again with other content for a revision of the first, as no specification has it."""
         self._modules.revisions = True
 
+    def take_others_tariffs(self) -> None:
+        """Take tariffs of parties that aren't on the platform over there: what eMSPs ask at its connectors."""
+        self._modules.others_tariffs = True
+
     def decide(
         self,
         uid: str,

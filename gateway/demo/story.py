@@ -9,8 +9,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from gateway.demo.consumer import Consumer
+from gateway.demo.feed import Feed, Own
 from gateway.demo.peers import Role
-from gateway.demo.world import Cast
+from gateway.demo.world import Cast, Source, shut
 
 Json = dict[str, Any]
 
@@ -21,6 +23,24 @@ HUB: Final = Cast(
     behind=(Role("EMSP", "BE", "BEM", "Drive Belgium"), Role("EMSP", "FR", "FRO", "France en Route")),
 )  # fmt: skip
 """A hub, and two eMSPs that are reached through it."""
+
+KIOSK: Final = Cast(
+    name="kiosk", version="2.1.1", country="FRA", party="KIO", business="Kiosk", start="us",
+    more="modules: {locations: push, tariffs: push}\nquirks: {tariffs.audience: [adhoc]}\n",
+)  # fmt: skip
+"""An app for drivers without a contract: of tariffs, it asks for theirs."""
+
+CAST: Final = (ACME, VOLT, HUB, KIOSK)
+
+
+def sources() -> dict[str, Source]:
+    """A price feed of twenty connectors, one of ours among them; it is read when the story says so."""
+    return {"eco": Source(feed=Feed("eco-key", connectors=20, own=[Own("NL*EXA*E2")]), keys=shut())}
+
+
+def consumers() -> dict[str, Consumer]:
+    """Two who compare prices; only the first may see what came from the feed."""
+    return {"map": Consumer("map-token", redistribute=True), "blog": Consumer("blog-token")}
 
 
 def stamp(moment: datetime) -> str:
@@ -283,3 +303,49 @@ def _cdr_place_211(sent: Json, now: datetime) -> Json:
              "connectors": [{**connector, "last_updated": end}], "last_updated": end}],
         "last_updated": end,
     }  # fmt: skip
+
+
+# What a feed tells ----------------------------------------------------------------------------------------------------
+
+
+def adhoc(id: str) -> Json:
+    """What E2 costs without a contract, by the feed, as a tariff: 0.49 per kWh, 0.39 at night, 6.00 per hour parked."""
+    return {
+        "country_code": "NL", "party_id": "EXA", "id": id, "currency": "EUR", "type": "AD_HOC_PAYMENT",
+        "tariff_alt_text": [{"language": "en", "text": "Ad hoc"}],
+        "elements": [
+            {"price_components": [{"type": "ENERGY", "price": 0.39, "vat": 21, "step_size": 1}],
+             "restrictions": {"start_time": "22:00", "end_time": "06:00"}},
+            {"price_components": [{"type": "ENERGY", "price": 0.49, "vat": 21, "step_size": 1}]},
+            {"price_components": [{"type": "PARKING_TIME", "price": 6, "vat": 21, "step_size": 60}],
+             "restrictions": {"min_duration": 14400}},
+        ],
+        "last_updated": "2026-01-05T08:00:00Z",
+    }  # fmt: skip
+
+
+def adhoc_211(id: str) -> Json:
+    """The same in 2.1.1: no VAT, no type, no owner in the body."""
+    return {
+        "id": id, "currency": "EUR", "tariff_alt_text": [{"language": "en", "text": "Ad hoc"}],
+        "elements": [
+            {"price_components": [{"type": "ENERGY", "price": 0.39, "step_size": 1}],
+             "restrictions": {"start_time": "22:00", "end_time": "06:00"}},
+            {"price_components": [{"type": "ENERGY", "price": 0.49, "step_size": 1}]},
+            {"price_components": [{"type": "PARKING_TIME", "price": 6, "step_size": 60}],
+             "restrictions": {"min_duration": 14400}},
+        ],
+        "last_updated": "2026-01-05T08:00:00Z",
+    }  # fmt: skip
+
+
+def for_kiosk(sent: Json) -> Json:
+    """What Acme gets of locations, for Kiosk: without tariffs that aren't for drivers without a contract."""
+    if "evses" not in sent:
+        return sent
+
+    def without_tariff(plug: Json) -> Json:
+        return {name: said for name, said in plug.items() if name != "tariff_id"}
+
+    evses = [{**evse, "connectors": [without_tariff(plug) for plug in evse["connectors"]]} for evse in sent["evses"]]
+    return {**sent, "evses": evses}

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from attrs import define, field, frozen
 
-from gateway.demo.peers import Exchange, Peer, Received
+from gateway.demo.peers import Exchange, Peer
 from gateway.demo.world import World
 from gateway.telemetry import Crossed
 
@@ -97,22 +97,7 @@ class Deed:
         if self.answer is not None:
             story.check(f"{self.what}: its answer", answer.data, self.answer)
         for arrival in self.arrives:
-            received = await self._arrived(story.peer(world, arrival.at), arrival, before[arrival.at])
-            crossing = await story.until_told(arrival, after=crossed)
-            self._check(story, arrival, received, crossing)
-
-    async def _arrived(self, peer: Peer, arrival: Arrival, after: int) -> Received:
-        return await peer.wait_for(arrival.verb, arrival.module, after=after, timeout=_PATIENCE_S)
-
-    def _check(self, story: Story, arrival: Arrival, received: Received, crossing: Crossed) -> None:
-        where = f"{self.what}, at {arrival.at}"
-        story.check(f"{where}: its status", crossing.status, 1000)
-        story.check(where, received.body, arrival.body)
-        if arrival.segments is not None:
-            story.check(f"{where}: its URL", received.segments, arrival.segments)
-        if arrival.to is not None:
-            to = tuple(received.headers.get(f"ocpi-to-{part}", "") for part in ("country-code", "party-id"))
-            story.check(f"{where}: whom it is for", to, arrival.to)
+            await story.arrives(self.what, world, arrival, after=before[arrival.at], crossed=crossed)
 
 
 @define(eq=False)
@@ -159,6 +144,26 @@ class Story:
         for difference in differences(got, must):
             self.wrong.append(f"{what}: {difference}")
             self.tell(f"  WRONG   {what}: {difference}")
+
+    async def arrives(self, what: str, world: World, arrival: Arrival, *, after: int, crossed: int) -> None:
+        """Wait until somebody has received something, and lay it beside what must be.
+
+        Args:
+            after: how much that one had received before.
+            crossed: how many messages had crossed before.
+        """
+        received = await self.peer(world, arrival.at).wait_for(
+            arrival.verb, arrival.module, after=after, timeout=_PATIENCE_S
+        )
+        crossing = await self.until_told(arrival, after=crossed)
+        where = f"{what}, at {arrival.at}"
+        self.check(f"{where}: its status", crossing.status, 1000)
+        self.check(where, received.body, arrival.body)
+        if arrival.segments is not None:
+            self.check(f"{where}: its URL", received.segments, arrival.segments)
+        if arrival.to is not None:
+            to = tuple(received.headers.get(f"ocpi-to-{part}", "") for part in ("country-code", "party-id"))
+            self.check(f"{where}: whom it is for", to, arrival.to)
 
     async def until_told(self, arrival: Arrival, *, after: int) -> Crossed:
         """Wait until the gateway has the receiver's answer, and its line is told."""

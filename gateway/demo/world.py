@@ -5,7 +5,12 @@
         await world["acme"].wait_for("PUT", "locations")
 
 The demo plays in it, and so do the tests: the same files, the same handshakes, the same sockets as in life. There may
-be hubs among the partners, several backends, and several gateways on one Redis.
+be hubs among the partners, several backends, and several gateways on one Redis; price feeds that the gateway reads, and
+consumers whom it serves prices:
+
+    async with World.of(folder, feeds={"eco": Feed("key")}, consumers={"map-app": Consumer("token")}) as world:
+        world.feeds["eco"].update()
+        await world.consumers["map-app"].rows("/eco-movement/prices")
 """
 
 from __future__ import annotations
@@ -15,13 +20,16 @@ import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from attrs import define, evolve, field, frozen
 
 from gateway.app import ADAPTERS, Gateway
+from gateway.demo.consumer import Consumer
+from gateway.demo.feed import Feed
 from gateway.demo.peers import Peer, Role
 from gateway.settings import Address, Settings, load
 
@@ -47,6 +55,7 @@ class Cast:
         behind: whom a hub reaches.
         reaches: whom its file says that it reaches; ``*``: whomever it says itself.
         routing_headers: a hub on 2.1.1 names sender and receiver in headers.
+        others_tariffs: it takes tariffs of parties that aren't on our platform.
         more: further lines of its file.
     """
 
@@ -64,6 +73,7 @@ class Cast:
     behind: tuple[Role, ...] = ()
     reaches: tuple[str, ...] = ("*",)
     routing_headers: bool = False
+    others_tariffs: bool = False
     more: str = ""
 
     @property
@@ -86,6 +96,8 @@ class Cast:
             token_in=f"{self.name}-token-to-them" if self.start in ("none", "adopted") else None,
         )  # fmt: skip
         peer.list_versions(*self.listed)
+        if self.others_tariffs:
+            peer.take_others_tariffs()
         return peer
 
     @property
@@ -97,6 +109,32 @@ CORE: Final = Cast(name="backend", role="CPO", country="NL", party="EXA", busine
 """The backend that most stories have: a 2.2.1 core of a charge point operator, with static tokens."""
 
 
+@frozen(kw_only=True)
+class Source:
+    """A price feed, and how its file has it read.
+
+    Attributes:
+        shape: of its prices; ``version``: of its locations.
+        keys: further keys of the file's ``feed``, as text: ``window: always, every: 1h``.
+        more: further lines of the file.
+    """
+
+    feed: Feed
+    shape: Literal["new", "old"] = "new"
+    version: Literal["2.1.1", "2.2"] = "2.1.1"
+    keys: str = "window: always"
+    more: str = ""
+
+    @property
+    def partner_file(self) -> str:
+        return self.feed.partner_file(self.shape, self.version, feed=self.keys, more=self.more)
+
+
+def shut() -> str:
+    """Keys of a feed's file by which it isn't read for days but when somebody says so: ``Source.keys``."""
+    return f"window: {{days: {datetime.now(UTC) + timedelta(days=3):%a}}}".lower()
+
+
 @define(eq=False)
 class World:
     """A running world.
@@ -105,6 +143,7 @@ class World:
         gateways: one, or several on one Redis; ``gateway`` is the first, whose address is the ``public_url``.
         backends: by name; ``backend`` is the first.
         partners: by name, hubs among them.
+        feeds: price feeds, by the name of their files; ``consumers`` likewise.
     """
 
     folder: Path
@@ -112,6 +151,8 @@ class World:
     backends: Mapping[str, Peer]
     partners: Mapping[str, Peer]
     settings: Settings
+    feeds: Mapping[str, Feed] = field(factory=dict)
+    consumers: Mapping[str, Consumer] = field(factory=dict)
     _casts: tuple[Cast, ...] = field(factory=tuple)
     _running: list[AsyncExitStack] = field(factory=list)
 
@@ -139,7 +180,8 @@ class World:
     @property
     def complaints(self) -> list[str]:
         """Whatever any peer found wrong with what it got."""
-        return [complaint for peer in self.peers for complaint in peer.complaints]
+        of_feeds = [complaint for feed in self.feeds.values() for complaint in feed.complaints]
+        return [*(complaint for peer in self.peers for complaint in peer.complaints), *of_feeds]
 
     @classmethod
     @asynccontextmanager
@@ -152,6 +194,8 @@ class World:
         gateways: int = 1,
         gateway_yaml: str = "",
         register: bool = True,
+        feeds: Mapping[str, Feed | Source] | None = None,
+        consumers: Mapping[str, Consumer] | None = None,
     ) -> AsyncIterator[World]:
         """The world with this backend and these partners, everybody registered.
 
@@ -162,13 +206,22 @@ class World:
             gateways: how many gateways there are; more than one need a ``redis`` in ``gateway_yaml``.
             gateway_yaml: further lines of ``gateway.yaml``. Without a ``redis`` among them the embedded one is used.
             register: False leaves the handshakes that partners begin to the story.
+            feeds: price feeds that the gateway reads; one without a ``Source`` in the newer shape, at any time.
+            consumers: whom it serves prices.
         """
         cores = backends or (backend,)
+        read = {name: Source(feed=each) if isinstance(each, Feed) else each for name, each in (feeds or {}).items()}
+        served = dict(consumers or {})
         async with AsyncExitStack() as stack:
             ours = {cast.name: await stack.enter_async_context(cast.peer(behind_hub=True)) for cast in cores}
             theirs = {cast.name: await stack.enter_async_context(cast.peer()) for cast in partners}
-            settings = _configure(folder, cores, partners, ours | theirs, gateway_yaml, short=not backends)
-            world = cls(folder, [], ours, theirs, settings, (*cores, *partners))
+            told = {name: await stack.enter_async_context(source.feed) for name, source in read.items()}
+            prices = {name: source.partner_file for name, source in read.items()}
+            prices |= {name: consumer.partner_file for name, consumer in served.items()}
+            settings = _configure(folder, cores, partners, ours | theirs, gateway_yaml, prices, short=not backends)
+            for consumer in served.values():
+                consumer.base_url = settings.public_url
+            world = cls(folder, [], ours, theirs, settings, told, served, (*cores, *partners))
             stack.push_async_callback(world.stop)
             await world._start(gateways)
             await world._meet(register=register)
@@ -243,6 +296,7 @@ def _configure(
     partners: tuple[Cast, ...],
     peers: Mapping[str, Peer],
     more: str,
+    prices: Mapping[str, str],
     *,
     short: bool,
 ) -> Settings:
@@ -265,6 +319,8 @@ def _configure(
         for cast in casts:
             path = config / kind / f"{cast.name}.yaml"
             path.write_text(f"name: {cast.business}\n{_link_file(cast, peers[cast.name])}\n")
+    for name, text in prices.items():
+        (config / "partners" / f"{name}.yaml").write_text(text)
     versions = {version: adapter.sends_routing_headers for version, adapter in ADAPTERS.items()}
     return load(config, versions, os.environ)
 

@@ -13,7 +13,7 @@ import pytest
 from processes import Installation
 
 from gateway.demo.chapters import plot
-from gateway.demo.story import ACME, HUB, VOLT
+from gateway.demo.story import CAST, consumers, sources
 from gateway.demo.telling import Begins, Story, differences
 from gateway.demo.world import World
 from gateway.telemetry import watching
@@ -23,22 +23,28 @@ Begin = Callable[..., Awaitable[World]]
 CHAPTERS = [
     "1. Everybody registers", "2. Who is there", "3. A tariff and two locations", "4. Cards", "5. May they charge?",
     "6. Acme's driver starts from the app (2.1.1)", "7. Volt's driver stops from the app (2.2.1)",
-    "8. A driver of an eMSP behind the hub (2.2.1)", "9. Reading", "10. New keys",
+    "8. A driver of an eMSP behind the hub (2.2.1)", "9. Reading", "10. Prices of a feed",
+    "11. New keys",
 ]  # fmt: skip
 
 
-async def played(stage: World) -> tuple[Story, list[str]]:
+async def stage(world: Begin) -> World:
+    """Everybody whom the story is about."""
+    return await world(*CAST, feeds=sources(), consumers=consumers())
+
+
+async def played(scene: World) -> tuple[Story, list[str]]:
     """The story in a world, and its lines."""
     lines: list[str] = []
     story = Story(lines.append)
     with watching(story.crossed):
-        await story.play(stage, plot(stage))
+        await story.play(scene, plot(scene))
     return story, "\n".join(lines).splitlines()
 
 
 async def test_everything_arrives_as_it_must(world: Begin) -> None:
     """Nothing is wrong, every chapter is told, and no line is broader than a terminal."""
-    story, lines = await played(await world(ACME, VOLT, HUB))
+    story, lines = await played(await stage(world))
     assert story.wrong == []
     assert [line for line in lines if re.match(r"\d", line)] == CHAPTERS
     assert [line for line in lines if len(line) > 100] == []
@@ -46,7 +52,7 @@ async def test_everything_arrives_as_it_must(world: Begin) -> None:
 
 async def test_each_line_says_who_what_and_what_was_lost(world: Begin) -> None:
     """A message that crosses, one that the gateway answers itself, and the values that 2.1.1 has no room for."""
-    _, lines = await played(await world(ACME, VOLT, HUB))
+    _, lines = await played(await stage(world))
     assert "     acme 2.1.1 -> 2.2.1 backend  POST commands/START_SESSION 1000  nothing lost" in lines
     assert "  backend 2.2.1 -> 2.1.1 acme     POST commands/callback      1000  nothing lost" in lines
     assert "  backend 2.2.1 -> 2.2.1 hub      POST cdrs                   1000  nothing lost" in lines
@@ -59,9 +65,9 @@ async def test_each_line_says_who_what_and_what_was_lost(world: Begin) -> None:
 
 async def test_another_answer_is_wrong_and_the_story_goes_on(world: Begin) -> None:
     """A driver who may not charge where the story says that she may: it says so, and ends with the last chapter."""
-    stage = await world(ACME, VOLT, HUB)
-    stage["volt"].decide("04F017BEEF", "BLOCKED")
-    story, lines = await played(stage)
+    scene = await stage(world)
+    scene["volt"].decide("04F017BEEF", "BLOCKED")
+    story, lines = await played(scene)
     assert story.wrong
     assert all(wrong.startswith("Volt's card: the answer") for wrong in story.wrong)
     assert CHAPTERS[-1] in lines
@@ -69,9 +75,9 @@ async def test_another_answer_is_wrong_and_the_story_goes_on(world: Begin) -> No
 
 async def test_a_refusal_is_wrong(world: Begin) -> None:
     """Whoever gets the right thing and refuses it is told of as well."""
-    stage = await world(ACME, VOLT, HUB)
-    stage["hub"].fail("tariffs", "PUT", status=2001)
-    story, _ = await played(stage)
+    scene = await stage(world)
+    scene["hub"].fail("tariffs", "PUT", status=2001)
+    story, _ = await played(scene)
     assert story.wrong[0] == "the tariff, at hub: its status: $: 2001, not 1000"
 
 

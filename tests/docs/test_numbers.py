@@ -1,6 +1,7 @@
 """The gateway's list of 80 acceptance checks and 68 traps: each has a test that names its number.
 
-A test says so in its name: ``..._check_36``, ``..._trap_35``, several in a row, or in the id of a parameter.
+A test says so in its name: ``..._check_36``, ``..._trap_35``, several in a row, or in the id of a parameter. So do
+the 30 choices that the documentation of price feeds leaves: ``..._q12``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
-CHECKS, TRAPS = range(1, 81), range(1, 69)
+CHECKS, TRAPS, CHOICES = range(1, 81), range(1, 69), range(1, 31)
 
 
 def named() -> Iterator[str]:
@@ -30,9 +31,9 @@ def named() -> Iterator[str]:
                     )
 
 
-@pytest.mark.parametrize(("what", "numbers"), [("check", CHECKS), ("trap", TRAPS)])
+@pytest.mark.parametrize(("what", "numbers"), [("check_", CHECKS), ("trap_", TRAPS), ("_q", CHOICES)])
 def test_each_number_is_pinned(what: str, numbers: range) -> None:
     """None is left out, and none is named that doesn't exist."""
-    found = {int(number) for name in named() for number in re.findall(rf"{what}_(\d+)", name)}
+    found = {int(number) for name in named() for number in re.findall(rf"{what}(\d+)", name)}
     assert sorted(set(numbers) - found) == []
     assert sorted(found - set(numbers)) == []

@@ -255,6 +255,20 @@ def test_explain_prints_tables() -> None:
     assert {"older": ["tariff_id"], "newer": ["tariff_ids"]}.items() <= tables["Connector"][-2].items()
 
 
+def test_explain_prints_the_prices_of_a_feed() -> None:
+    """Both shapes of a price feed beside tariffs, in the same form."""
+    result = call("explain", "eco-movement")
+    assert result.exit_code == 0
+    title, head, *rows = result.stdout.splitlines()
+    assert title == "Price (newer shape)"
+    assert head.split() == ["feed", "tariff", "up", "down", "lost"]
+    assert any(row.split()[:2] == ["product", "currency"] for row in rows)
+    tables = [table["title"] for table in loads(call("explain", "eco-movement", "--json").stdout_bytes)]
+    assert {"Price (newer shape)", "Price (older shape)", "TariffRestrictions"} <= set(tables)
+    assert call("explain", "eco-movement", "--object", "tariff").stdout == result.stdout
+    assert call("explain", "eco-movement", "--object", "cdr").exit_code == 1
+
+
 def test_explain_of_what_isnt_there() -> None:
     """The newest version has no maps, an unknown one is a usage error, and 2.1.1 has no CancelReservation."""
     assert "newest" in call("explain", "2.2.1").stdout
