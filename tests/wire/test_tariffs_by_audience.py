@@ -208,10 +208,8 @@ def test_members_of_ours_neither_leave_nor_come_in(adapter: Any, kind: Kind) -> 
     came_in = up(adapter, kind, marked(theirs)).data
     assert same(came_in, up(adapter, kind, theirs).data)
     assert not OURS & set(members(came_in))
-    assert not OURS & set(members(down(adapter, kind, marked(getattr(samples, f"{kind}_221")()), LOOSE).data))
-
-
-LOOSE: Final = crossing(sessions_location_missing="minimal")
+    ours = marked(getattr(samples, f"{kind}_221")())
+    assert not OURS & set(members(down(adapter, kind, ours, crossing(sessions_location_missing="minimal")).data))
 
 
 @ADAPTERS
@@ -236,7 +234,7 @@ def test_nothing_of_a_location_that_feeds_have_added_to_leaves(adapter: Any) -> 
 def test_a_location_is_parted_as_it_was_joined() -> None:
     """What feeds attach can be taken off again, and leaves what the owner said."""
     base = samples.location_221()
-    attached = dict.fromkeys(spots(base), {Audience.ADHOC: ["A"], Audience.MSP_RETAIL: ["SHOP"]})
+    attached = {spot: {Audience.ADHOC: ["A"], Audience.MSP_RETAIL: ["SHOP"]} for spot in spots(base)}
     whole = joined(base, attached)
     assert whole["evses"][0]["connectors"][0]["tariff_ids"][-1] == "A"
     assert same(parted(whole, attached), base)
