@@ -203,7 +203,7 @@ class Gateway:
             directory=lambda: links.directory,
         )  # fmt: skip
         references = References(objects=store, codec=CODEC)
-        attaching = Attaching(store, lambda: bool(gateway.settings.feeds))
+        attaching = Attaching(store, lambda: bool(gateway.settings.feeds), lambda name: gateway.prices.look_at(name))
         announced = Announced(store, lookup)
         authorizations = Authorizations(
             exchange=exchange, lookup=lookup, codec=CODEC, objects=store, lately=references,

@@ -27,10 +27,13 @@ class Attaching:
 
     Attributes:
         active: whether there is any feed at all: else nobody is asked.
+        new: hears of locations with connectors that weren't there before, shortly before they are stored: a feed may
+            have something to say of them.
     """
 
     store: Attachments
     active: Callable[[], bool]
+    new: Callable[[Name], None]
 
     async def joined(self, name: Name, canonical: Any, before: Any) -> Any:
         """A location as its owner said it, with the tariffs of feeds; anything else as it is.
@@ -41,6 +44,8 @@ class Attaching:
         """
         if name.module is not Module.LOCATIONS or canonical is None or not self.active():
             return canonical
+        if not {*attached.spots(canonical)} <= {*attached.spots(before or {})}:
+            self.new(name)
         whole = attached.joined(canonical, await self._there(name, canonical))
         return whole if before is None else attached.moved(whole, before)
 

@@ -181,6 +181,15 @@ class Applying:
         await self._delete_retired()
         return self.done
 
+    async def apply_to(self, names: Sequence[Name]) -> Applied:
+        """Lay it on these locations of ours alone. Raises NotDurable."""
+        self._imported = await self.store.imported(self.feed)
+        for owner in self.asked.parties:
+            theirs = [name for name in names if name.owner == owner]
+            for start in range(0, len(theirs), _PAGE):
+                await self._lay_on(owner, theirs[start : start + _PAGE])
+        return self.done
+
     async def retire(self) -> Applied:
         """Delete the tariffs whose time has come, and do nothing else. Raises NotDurable."""
         self._imported = await self.store.imported(self.feed)

@@ -27,7 +27,7 @@ from gateway.alone import alone
 from gateway.directory import Directory
 from gateway.lookup import Lookup
 from gateway.model.errors import GatewayError, NotDurable, NotFound, ReceiverError
-from gateway.model.names import Ousted
+from gateway.model.names import Name, Ousted
 from gateway.model.prices import Flag
 from gateway.ports import Adapter, Codec, PriceShapes, Pulled
 from gateway.prices import applying
@@ -60,12 +60,13 @@ REFUSED: Final = Gauge(
 )
 
 APPLY_AGAIN: Final = timedelta(minutes=10)
-"""How long a new connector of ours may wait for the prices that a feed has for it."""
+"""How long a connector of ours may wait for its prices, if whoever heard of it had no time to lay them on."""
 
 RETIRE_AFTER: Final = timedelta(hours=48)
 """How long the tariffs of a feed stay whose file is gone."""
 
 _TICK_S: Final = 1.0
+_TOGETHER_S: Final = 0.1
 _LOOK_S: Final = 60.0
 _FIRST_FLAGS: Final = 3
 
@@ -144,6 +145,8 @@ class PriceFeeds:
         self._working: dict[str, asyncio.Task[None]] = {}
         self._files: Sequence[FeedSettings] = ()
         self._files_since = clock()
+        self._new: dict[str, set[Name]] = {}
+        self._news = asyncio.Event()
 
     # By itself --------------------------------------------------------------------------------------------------------
 
@@ -156,9 +159,23 @@ class PriceFeeds:
                     for id in {*(feed.id for feed in self._feeds()), *await self._store.feeds()}:
                         if id not in self._working and self._is_news(id):
                             self._start(id)
-                await asyncio.sleep(_TICK_S)
+                await self._until_news()
         finally:
             await cancelled(*self._working.values())
+
+    async def _until_news(self) -> None:
+        """Wait for a moment; less, where new locations of ours are there: those that come together wait for another."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TICK_S):
+                await self._news.wait()
+                self._news.clear()
+                await asyncio.sleep(_TOGETHER_S)
+
+    def look_at(self, location: Name) -> None:
+        """A location of ours is about to be stored that has new connectors: feeds may have prices for them."""
+        for feed in self._feeds():
+            self._new.setdefault(feed.id, set()).add(location)
+        self._news.set()
 
     def _note_files(self) -> None:
         """Remember since when the files are what they are."""
@@ -168,7 +185,7 @@ class PriceFeeds:
     def _is_news(self, id: str) -> bool:
         """Whether it is time to look at a feed, or something about it is other than when it was looked at."""
         until, meant = self._quiet.get(id, (0.0, None))
-        return until <= time.monotonic() or meant != self._meant(id)
+        return id in self._new or until <= time.monotonic() or meant != self._meant(id)
 
     def _start(self, id: str) -> None:
         task = asyncio.create_task(self._attend_quietly(id), name=f"prices {id}")
@@ -221,10 +238,19 @@ class PriceFeeds:
             if is_due(feed, state, self._clock()):
                 await self._read(feed, fence, progress or _nobody)
                 state = await self._state(id)
-            await self._lay_on(id, feed, state, fence)
+            state = await self._lay_on(id, feed, state, fence)
+            if state.run and new:
+                _tell_applied(id, await self._laying(id, feed, state).apply_to(sorted(new, key=str)), news=True)
 
-        if feed is None or is_due(feed, state, self._clock()) or self._to_do(id, state):
-            if not await self._alone(id, work):
+        new = self._new.pop(id, set())
+        if feed is None or new or is_due(feed, state, self._clock()) or self._to_do(id, state):
+            done = False
+            try:
+                done = await self._alone(id, work)
+            finally:
+                if new and not done:
+                    self._new.setdefault(id, set()).update(new)
+            if not done:
                 return _TICK_S
             state = await self._state(id)
         _tell_of(id, state, self._clock())

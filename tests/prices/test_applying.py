@@ -461,3 +461,23 @@ async def test_a_hundred_connectors_are_laid_on_together(world: Begin) -> None:
     for number, id in zip(range(4, 121), ids, strict=True):
         expected = {f"U{number}/1": ["STANDARD", feed.price_id(f"NL*EXA*E{number}")]}
         assert tariffs_at(scene["volt"], id) == expected
+
+
+# What our backends say afterwards -------------------------------------------------------------------------------------
+
+
+async def test_a_location_that_comes_after_the_prices_gets_them_at_once(world: Begin) -> None:
+    """What the live run says of its connectors is laid on as soon as they are there, of those added later too."""
+    stage = await world(VOLT, feeds={FEED: source()})
+    assert (await stage.backend.push_tariff(standard())).ok
+    assert (await stage.gateway.prices.read(FEED)).own_connectors == 0
+    whole = square()
+    assert (await stage.backend.push_location({**whole, "evses": whole["evses"][:1]})).ok
+    volt = stage["volt"]
+
+    async def priced(connector: str) -> None:
+        await volt.wait_for(module="locations", where=lambda _: len(tariffs_at(volt).get(connector, ())) == 2)
+
+    await priced("U1/1")
+    assert (await stage.backend.push_location({**whole, "last_updated": "2026-03-03T09:00:00Z"})).ok
+    await priced("U2/1")
