@@ -23,7 +23,7 @@ An EVSE is compared by the id that stands on it, without separators and case, a 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import frozen
@@ -196,36 +196,37 @@ def joined(location: Mapping[str, Any], attached: Mapping[str, Attached]) -> dic
         attached: by ``spot``; connectors that aren't in it stay as they are.
     """
 
-    def connector(evse: Mapping[str, Any], plug: Mapping[str, Any]) -> Mapping[str, Any]:
-        there = attached.get(spot(evse["evse_id"], plug["id"])) if evse.get("evse_id") else None
-        return _with(plug, there) if there else plug
-
-    if not attached or not location.get("evses"):
-        return dict(location)
-    evses = [
-        {**evse, "connectors": [connector(evse, plug) for plug in evse.get("connectors") or ()]}
-        for evse in location["evses"]
-    ]
-    return {**location, "evses": evses}
+    return _changed(location, attached, _with)
 
 
 def parted(location: Mapping[str, Any], attached: Mapping[str, Attached]) -> dict[str, Any]:
     """A canonical location as its owner said it, from one that was ``joined`` with the same."""
 
-    def connector(evse: Mapping[str, Any], plug: Mapping[str, Any]) -> Mapping[str, Any]:
-        there = attached.get(spot(evse["evse_id"], plug["id"]), {}) if evse.get("evse_id") else {}
-        gone = {fold(id) for audience in SAYABLE & there.keys() for id in there[audience]}
-        own = [id for id in plug.get("tariff_ids") or () if fold(id) not in gone]
-        rest = {name: content for name, content in plug.items() if name not in (TARIFF_IDS, "tariff_ids")}
-        return {**rest, "tariff_ids": own} if own else rest
+    return _changed(location, attached, _without)
+
+
+def _changed(
+    location: Mapping[str, Any],
+    attached: Mapping[str, Attached],
+    change: Callable[[Mapping[str, Any], Attached], dict[str, Any]],
+) -> dict[str, Any]:
+    """A location with those connectors changed to which something is attached."""
+
+    def plugs(evse: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        there = ((plug, attached.get(spot(evse["evse_id"], plug["id"]))) for plug in evse.get("connectors") or ())
+        return [change(plug, its) if its else plug for plug, its in there]
 
     if not attached or not location.get("evses"):
         return dict(location)
-    evses = [
-        {**evse, "connectors": [connector(evse, plug) for plug in evse.get("connectors") or ()]}
-        for evse in location["evses"]
-    ]
+    evses = [{**evse, "connectors": plugs(evse)} if evse.get("evse_id") else evse for evse in location["evses"]]
     return {**location, "evses": evses}
+
+
+def _without(plug: Mapping[str, Any], attached: Attached) -> dict[str, Any]:
+    gone = {fold(id) for audience in SAYABLE & attached.keys() for id in attached[audience]}
+    own = [id for id in plug.get("tariff_ids") or () if fold(id) not in gone]
+    rest = {name: content for name, content in plug.items() if name not in (TARIFF_IDS, "tariff_ids")}
+    return {**rest, "tariff_ids": own} if own else rest
 
 
 def _with(plug: Mapping[str, Any], attached: Attached) -> dict[str, Any]:
