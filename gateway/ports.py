@@ -7,7 +7,7 @@ must know beyond its argument, it asks of the facts.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from enum import StrEnum
@@ -353,8 +353,13 @@ class Owed(Objects, Protocol):
     async def owe_all(self, link: str, names: Iterable[Name]) -> None:
         """A new reason to look at each of these objects for this link, as of now."""
 
-    async def spread(self, name: Name) -> tuple[str, ...]:
-        """Turn the fan-out note of an object into due entries; the links that got one."""
+    async def spread(
+        self, name: Name, first: Callable[[Sequence[str]], Awaitable[None]] | None = None
+    ) -> tuple[str, ...]:
+        """Turn the fan-out note of an object into due entries; the links that got one.
+
+        With ``first`` something is done for these links before.
+        """
 
     async def orphans(self, older_than_ms: int = 0) -> int:
         """Spread the notes that a crash left behind."""
@@ -653,7 +658,11 @@ class Crawling(Protocol):
 
     @property
     def rows(self) -> int:
-        """How many were read, each counted once."""
+        """How many were read, each counted as often as it stands on one page."""
+
+    @property
+    def doubles(self) -> Sequence[Sequence[str]]:
+        """The ids of rows that stand more than once on the page that was read last; the first of them counts."""
 
     @property
     def complete(self) -> bool:
@@ -757,6 +766,9 @@ class PriceShapes(Protocol):
     def evse_of(self, location: Mapping[str, Any], uid: str) -> Mapping[str, Any] | None:
         """The EVSE of a location that has this uid."""
 
+    def evse_uids(self, location: Any) -> list[str]:
+        """The uids of the EVSEs of a location, those without connectors too."""
+
     def is_newer(self, push: Mapping[str, Any], *known: Mapping[str, Any]) -> bool:
         """Whether a push may stand over what it is about: the first of these that says when it was updated."""
 
@@ -832,14 +844,15 @@ class Prices(Protocol):
     async def gone(self, feed: str, run: str) -> list[Gone]:
         """Locations that were there before, by id."""
 
-    async def status_keep(self, feed: str, location: str, evse_uid: str, told: bytes) -> None:
-        """What a feed told of an EVSE since it was read, as bytes of JSON."""
+    async def status_keep(self, feed: str, location: str, evse_uid: str, told: bytes, *, former: bytes | None) -> bool:
+        """What a feed told of an EVSE since it was read, as bytes of JSON. False: what it told before isn't ``former``
+        any more (None: nothing), and nothing was kept."""
 
     async def statuses(self, feed: str, evses: Sequence[tuple[str, str]]) -> list[bytes | None]:
         """The same of these EVSEs: location id and EVSE uid."""
 
-    async def statuses_forget(self, feed: str, evses: Sequence[tuple[str, str]]) -> None:
-        """It doesn't count any more."""
+    async def statuses_forget(self, feed: str, told: Mapping[tuple[str, str], bytes]) -> None:
+        """What was told of these EVSEs doesn't count any more; where something else was told since, that does."""
 
 
 class Attachments(Protocol):

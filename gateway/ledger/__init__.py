@@ -15,6 +15,10 @@ What is sent?
     nothing. OCPI says that failed pushes are not to be queued and replayed (2.2.1 ``transport_and_format``, Offline
     behaviour); nothing is. Ten changes during an outage are one PUT of the newest state after it.
 
+In which order?
+    In that in which it became due, four at a time or as many as the link's file says. But a location lets the tariffs
+    go first that it names, and a tariff that leaves lets those locations go first that have named it (``order.py``).
+
 What if an attempt ends in doubt?
     Taking an entry marks what is known of the receiver as doubtful, and only a confirmed delivery takes the mark away.
     So after doubt the next request is a whole PUT: a repeated PATCH that appends charging periods would bill them

@@ -73,12 +73,13 @@ class Order:
         if not await self.goes_out(link, Module.TARIFFS, turn):
             return ()
         plugs = list(connectors_of(errand.canonical))
-        named = {Name(Module.TARIFFS, name.owner, id) for plug in plugs for id in plug.get("tariff_ids") or ()}
+        named = [Name(Module.TARIFFS, name.owner, id) for plug in plugs for id in plug.get("tariff_ids") or ()]
         audiences = (link.dialect.policy.tariffs_audience or ()) if link.asks_for_more else ()
-        if ids := {apart.id for plug in plugs for apart in asked(plug, audiences)}:
+        if ids := [apart.id for plug in plugs for apart in asked(plug, audiences)]:
             # What an eMSP asks of its customers is that eMSP's tariff, or the feed's: a connector doesn't say whose.
-            named |= {Name(Module.TARIFFS, owner, id) for owner in await self.store.owners() for id in ids}
-        return [each for each in named if each not in turn.passed and each not in turn.awaited][:_MOST]
+            owners = await self.store.owners()
+            named += [Name(Module.TARIFFS, owner, id) for id in dict.fromkeys(ids) for owner in owners]
+        return [each for each in dict.fromkeys(named) if each not in turn.passed and each not in turn.awaited][:_MOST]
 
     async def leaves(self, link: Link, tariff: Name, turn: Turn, *, hidden: bool = False) -> None:
         """A tariff is about to leave a link: locations that have named it first say that they don't any more.
@@ -93,7 +94,7 @@ class Order:
             raise Early(tuple(turn.awaited))
         if not turn.patient or not await self.goes_out(link, Module.LOCATIONS, turn):
             return
-        owners = (tariff.owner,) if link.our_party(tariff.owner) else our_parties(link)
+        owners = (tariff.owner,) if link.backend or link.our_party(tariff.owner) else our_parties(link)
         found = [name for owner in owners for name in await self.store.locations_of_tariff(owner, tariff.id)]
         rest = [name for name in found if name not in turn.passed]
         seen = await self.seen.sees(link.id, rest) if rest else []

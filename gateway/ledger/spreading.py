@@ -1,8 +1,9 @@
-"""What was said becomes what is owed, and is shown to whoever is owed it: by the courier, or by a verb beside it."""
+"""What was said is shown to whoever is owed it, and owed: by the courier, or by a verb that works beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from attrs import frozen
 
@@ -21,16 +22,17 @@ class Spreading:
     directory: Callable[[], Directory]
 
     async def spread(self, name: Name) -> tuple[str, ...]:
-        """Something was said and is noted as owed: links owe a look at it, and may list it. Which links these are."""
-        links = await self.store.spread(name)
-        await self.show(name, links)
-        return links
+        """Something was said and is noted as owed: links may list it, and owe a look at it. Which links these are.
+
+        In this order: whoever finds at that look that it can't be said to a link takes it out of its list again.
+        """
+        return await self.store.spread(name, partial(self._show, name))
 
     async def owed(self, name: Name) -> None:
-        """The same, and whoever delivers is told; a gateway that isn't there finds it when it comes up."""
-        await self.store.notify(*await self.spread(name))
+        """The same, for whoever is told what was said."""
+        await self.spread(name)
 
-    async def show(self, name: Name, links: Iterable[str]) -> None:
+    async def _show(self, name: Name, links: Iterable[str]) -> None:
         """Whoever is owed it may list it as of now, however long it takes until it is brought."""
         directory = self.directory()
         found = [link for id in links if (link := directory.find(id)) is not None]

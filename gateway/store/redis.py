@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Final
 
@@ -57,14 +57,21 @@ class Store(Objects, Owed, Pulled, Seen, Awaited, Registrations, News, Prices, A
     ``Store.connect(url, prefix)`` makes one, ``aclose()`` ends it.
     """
 
-    async def spread(self, name: Name) -> tuple[str, ...]:
+    async def spread(
+        self, name: Name, first: Callable[[Sequence[str]], Awaitable[None]] | None = None
+    ) -> tuple[str, ...]:
         """The fan-out note of an object becomes due entries (for a CDR, entries of its ledger) under each link.
 
         Safe to repeat and to run twice at a time. The links are woken, and returned.
+
+        Args:
+            first: what is done for these links before anybody can find what they are owed.
         """
         links, sequence = await self._note(name)
         if not sequence:
             return ()
+        if first is not None:
+            await first(links)
         now = self.now()
         async with self.durable(), self.client.pipeline(transaction=False) as pipe:
             if links:
