@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from aiohttp import web
+
+_CUT_S: Final = 0.1
+_ROUNDS: Final = 5
 
 
 class Door:
@@ -41,13 +46,18 @@ class Door:
             return
         app = web.Application(client_max_size=self._largest_body)
         app.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CUT_S)
         await self._runner.setup()
         await web.SockSite(self._runner, self._socket).start()
 
     async def down(self) -> None:
         """Refuse connections, and cut those that are open. The port stays ours."""
-        if self._runner:
+        if self._runner and self._socket:
+            # Whoever is just being let in is let in first: asyncio loses a connection that it has accepted when its
+            # server closes before the loop has gone round (before Python 3.12).
+            asyncio.get_running_loop().remove_reader(self._socket)
+            for _ in range(_ROUNDS):
+                await asyncio.sleep(0)
             await self._runner.cleanup()
             self._runner = None
             self.hold()
