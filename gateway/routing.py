@@ -31,9 +31,9 @@ from gateway.model.errors import (
     UnknownToken,
 )
 from gateway.model.hub_client_info import ConnectionStatus
-from gateway.model.message import Message
+from gateway.model.message import Message, Ref, Trace
 from gateway.model.modules import MODULES, Module, Side, Verb
-from gateway.model.party import Party
+from gateway.model.party import Party, Role
 
 
 @frozen
@@ -158,6 +158,20 @@ def route(
     if source.backend:
         return _Outward(message, directory, announced, about).plan()
     return _from_partner(message, source, directory, about)
+
+
+def broadcast(owner: Party, module: Module, id: str, directory: Directory, at: datetime) -> tuple[Target, ...]:
+    """Whom it is for when a party of ours says something to everybody: nobody, where no backend holds the party.
+
+    Whoever says it: a backend that has nothing of a module doesn't keep others of us from it.
+    """
+    if directory.backend_of(owner, supply=MODULES[module].owner is Role.CPO) is None:
+        return ()
+    message = Message(
+        module=module, verb=Verb.PUT, side=Side.RECEIVER, sender=owner, receiver=None, ref=Ref(owner=owner, id=id),
+        trace=Trace(request_id="", correlation_id=""),
+    )  # fmt: skip
+    return targets_of(_Outward(message, directory, None, About(at=at)).plan())
 
 
 # From a partner -------------------------------------------------------------------------------------------------------

@@ -22,12 +22,11 @@ from attrs import frozen
 
 from gateway.directory import Directory, Link
 from gateway.model.attached import AUDIENCE
-from gateway.model.message import Message, Ref, Trace
-from gateway.model.modules import MODULES, Module, Side, Verb
+from gateway.model.modules import MODULES, Module
 from gateway.model.names import Name, Said
-from gateway.model.party import Party, Role
+from gateway.model.party import Party
 from gateway.ports import News, Owed, Seen
-from gateway.routing import About, Broadcast, route
+from gateway.routing import broadcast
 from gateway.showing import Showing
 
 log = structlog.get_logger()
@@ -140,15 +139,7 @@ class Joining:
     @staticmethod
     def _hears_everything(link: Link, owner: Party, module: Module, directory: Directory) -> bool:
         """Whether what this owner says to everybody goes to this link: as the router has it."""
-        source = directory.backend_of(owner, supply=MODULES[module].owner is Role.CPO)
-        if source is None:
-            return False
-        message = Message(
-            module=module, verb=Verb.PUT, side=Side.RECEIVER, sender=owner, receiver=None, ref=Ref(owner=owner),
-            trace=Trace(request_id="", correlation_id=""),
-        )  # fmt: skip
-        plan = route(message, source, directory, None, About(at=datetime.now(UTC)))
-        return isinstance(plan, Broadcast) and any(target.link == link.id for target in plan.targets)
+        return any(each.link == link.id for each in broadcast(owner, module, "", directory, datetime.now(UTC)))
 
 
 def _goes_out(link: Link) -> Iterator[tuple[Party, Module]]:

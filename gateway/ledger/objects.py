@@ -122,7 +122,9 @@ class Objects:
             try:
                 before = await self.order.before(errand, due.name, turn)
                 sent = await self.store.take(link.id, due.name, fence=tenure.fence, before=before, by_ms=turn.by)
-                if said.deleted:
+                if said.deleted and sent is None and await self._is_kept_from(errand, directory):
+                    await self.store.dismiss(link.id, due, fence=tenure.fence)
+                elif said.deleted:
                     await self.order.leaves(link, due.name, turn)
                     await self._withdraw(errand, due, sent)
                 else:
@@ -185,6 +187,14 @@ class Objects:
         return attempt
 
     # What is taken back, or kept back ---------------------------------------------------------------------------------
+
+    async def _is_kept_from(self, errand: Errand, directory: Directory) -> bool:
+        """Whether the link may not see the object at all: that it goes would tell that it was there."""
+        try:
+            await self.errands.translated(errand, directory)
+        except Withheld:
+            return True
+        return False
 
     async def _withdraw(self, errand: Errand, due: Due, sent: Sent | None, again_ms: int | None = None) -> None:
         """The owner deleted it, or takes it back: so does the receiver. That it isn't there is as good as deleted."""

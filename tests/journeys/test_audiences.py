@@ -288,3 +288,18 @@ async def test_nobody_outside_can_say_for_whom_a_tariff_is_but_by_its_type(world
         assert tariff_ids(peer) == {"T-DAY"}
         assert "FORGED" not in await all_that(peer)
         assert not [text for text in await all_that(peer) if text.startswith("gateway:")]
+
+
+async def test_what_a_partner_was_never_told_isnt_deleted_there(world: Begin) -> None:
+    """The backend's ad hoc tariff goes: who had it hears of it, and who may not know it hears nothing."""
+    stage = await world(ACME, VOLT, backend=operator(NEW))
+    tariff = thing("tariff", NEW) | {"type": "AD_HOC_PAYMENT"}
+    assert (await stage.backend.push_tariff(tariff)).ok
+    await settled(stage)
+    assert (await stage.backend.delete_tariff(tariff["id"])).ok
+    await settled(stage)
+    told = {
+        name: [each.method for each in peer.received if each.module == "tariffs"]
+        for name, peer in stage.partners.items()
+    }
+    assert told == {"acme": [], "volt": ["PUT", "DELETE"]}
