@@ -28,7 +28,14 @@ from adapters.eco_movement.connectors import (
     with_pricing_ids,
     write_connector_prices,
 )
-from adapters.eco_movement.locations import evse_of, is_newer, lower_location, with_statuses, withdraw_location
+from adapters.eco_movement.locations import (
+    evse_of,
+    evse_uids,
+    is_newer,
+    lower_location,
+    with_statuses,
+    withdraw_location,
+)
 from adapters.eco_movement.maps import explain, tariff_id
 from adapters.eco_movement.pages import (
     CONNECTOR_ID,
@@ -72,6 +79,7 @@ __all__ = [
     "crawl_connectors",
     "crawl_rows",
     "evse_of",
+    "evse_uids",
     "explain",
     "is_newer",
     "lower_location",

@@ -33,7 +33,7 @@ Object = dict[str, Any]
 
 def lower_location(row: Mapping[str, Any]) -> Object | None:
     """A location of 2.2 with the names of 2.1.1; None if it mustn't be published."""
-    if row.get("publish") is False:
+    if row.get("publish") in (False, "false"):
         return None
     location = {name: said for name, said in row.items() if name not in _ONLY_NEWER and name != "parking_type"}
     kind = row.get("parking_type") or row.get("type") or "UNKNOWN"
@@ -83,6 +83,13 @@ def is_newer(push: Mapping[str, Any], *known: Mapping[str, Any]) -> bool:
     """
     stamp = next((each[_STAMP] for each in known if _is_moment(each.get(_STAMP))), None)
     return stamp is None or moment(push[_STAMP]) >= moment(stamp)
+
+
+def evse_uids(location: Any) -> list[str]:
+    """The uids of its EVSEs, those of EVSEs without connectors too."""
+    evses = location.get("evses") if isinstance(location, dict) else None
+    given = [evse.get("uid") for evse in evses if isinstance(evse, dict)] if isinstance(evses, list) else []
+    return [str(uid) for uid in given if uid is not None]
 
 
 def evse_of(location: Mapping[str, Any], uid: str) -> Mapping[str, Any] | None:

@@ -161,6 +161,10 @@ COMPONENT: Final = FieldMap(
 
 RESTRICTIONS: Final = FieldMap(
     TariffRestrictions,
+    value("min_kwh", down=as_written),
+    value("max_kwh", down=as_written),
+    value("min_power", down=as_written),
+    value("max_power", down=as_written),
     value("min_duration", up=whole_number),
     value("max_duration", up=whole_number),
     value("day_of_week", up=days),

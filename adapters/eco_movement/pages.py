@@ -10,7 +10,9 @@ what is documented: if ``last_record`` brings the same page again, the crawl goe
 that brings nothing new, with the total that was promised, or with a page that is shorter than what was asked for. A
 ``Link`` is followed whatever the totals say.
 
-Nothing is read twice: an object that comes again on a later page, since the list moved under us, is passed over.
+Nothing is read twice: an object that comes again on a later page, since the list moved under us, is passed over. One
+that stands twice on the same page does so because the feed says it twice: that is passed over too, and told, and it
+counts among those that were promised.
 
 Source: the documentation of the data API (pagination). Spec: 2.1.1 ``transport_and_format``, Paginated Response.
 """
@@ -25,6 +27,7 @@ from attrs import define, evolve, field, frozen
 
 from adapters.pages import read_page, write_page
 from gateway.model.errors import InvalidObject, ReceiverError
+from gateway.model.facts import ABSENT
 from gateway.model.message import HttpAnswer, Paged
 from gateway.model.prices import Wanted
 from gateway.model.urls import split
@@ -81,6 +84,8 @@ def read_list(http: HttpAnswer, called: str) -> Page:
 def _data(http: HttpAnswer) -> Any:
     if not 200 <= http.status <= 299:
         raise ReceiverError(f"HTTP {http.status}")
+    if http.body is ABSENT:
+        raise ReceiverError("an answer that can't be read as JSON (the log says what is wrong with it)")
     if not isinstance(http.body, dict):
         raise ReceiverError("an answer without an envelope")
     status = http.body.get("status_code", http.body.get("status"))
@@ -113,7 +118,8 @@ class Crawl:
         cursor: whether the list goes on by ``last_record``: the newer ``prices`` do. Rows without a single id never.
         next: the URL to call next; None when the list is read.
         total: how many objects there are, as the last page that said so has it; None: nobody said.
-        rows: how many were read, each counted once.
+        rows: how many were read, each counted as often as it stands on one page.
+        doubles: the ids of those that stand on the page that was read last, and did so before on that page.
     """
 
     url: str
@@ -123,6 +129,7 @@ class Crawl:
     next: str | None = None
     total: int | None = None
     rows: int = 0
+    doubles: tuple[tuple[str, ...], ...] = ()
     _seen: set[int] = field(factory=set, init=False)
     _followed: set[str] = field(factory=set, init=False)
 
@@ -145,8 +152,8 @@ class Crawl:
         called = self.next
         self._followed.add(called)
         page = read_list(http, called)
-        fresh = [row for row in page.rows if self._is_new(row)]
-        self.rows += len(fresh)
+        fresh = self._fresh(page)
+        self.rows += len(fresh) + len(self.doubles)
         if page.headers.total is not None:
             self.total = page.headers.total
         if self.rows > MOST_ROWS:
@@ -154,15 +161,27 @@ class Crawl:
         self.next = self._following(page, called, anything=bool(fresh))
         return fresh
 
-    def _is_new(self, row: Any) -> bool:
-        """Whether it wasn't read before. A row without an id can't be told from others, and counts."""
+    def _fresh(self, page: Page) -> list[Any]:
+        """The rows that weren't read before; and ``doubles`` are those of this page."""
+        fresh, doubles = [], []
+        here: set[int] = set()
+        for row in page.rows:
+            ids = self._ids(row)
+            known = hash(ids)  # a number for each of a million rows, not the row
+            if ids is None or known not in self._seen:
+                fresh.append(row)
+                if ids is not None:
+                    here.add(known)
+                    self._seen.add(known)
+            elif known in here:
+                doubles.append(tuple(map(str, ids)))
+        self.doubles = tuple(doubles)
+        return fresh
+
+    def _ids(self, row: Any) -> tuple[Any, ...] | None:
+        """What a row is known by; one without an id can't be told from others, and counts: None."""
         ids = tuple(row.get(name) for name in self.id_of) if isinstance(row, dict) else (None,)
-        if not all(isinstance(id, str | int) for id in ids):
-            return True
-        known = hash(ids)  # a number for each of a million rows, not the row
-        new = known not in self._seen
-        self._seen.add(known)
-        return new
+        return ids if all(isinstance(id, str | int) for id in ids) else None
 
     def _following(self, page: Page, called: str, *, anything: bool) -> str | None:
         if page.headers.next is not None:
@@ -187,9 +206,15 @@ class Crawl:
         return len(page.rows) >= min(self.limit, page.headers.limit or self.limit)
 
     def _own(self, url: str) -> str:
-        """The URL, if it is one of this list's that wasn't called before."""
+        """The URL, if it is one of this list's that wasn't called before.
+
+        A server behind a proxy may believe that it is called without TLS, and say so in its Links.
+        """
         try:
-            there, here = split(url), split(self.url)
+            here = split(self.url)
+            if here.scheme == "https" and url[:7].lower() == "http://":
+                url = f"https://{url[7:]}"
+            there = split(url)
         except ValueError as error:
             raise ReceiverError(f"the next page of its list is at {error}") from None
         if there != here:

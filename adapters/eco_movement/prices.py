@@ -426,7 +426,10 @@ def _lowered(fieldmap: FieldMap, priced: Priced) -> Translated:
     # The moment is looked at on the way up only.
     crossing = _crossing(datetime.min)
     known = _said(without_unknown(Tariff, priced.tariff, crossing, ""))
-    lowered = fieldmap.down(known, crossing)
+    try:
+        lowered = fieldmap.down(known, crossing)
+    except InvalidObject as error:
+        raise Withheld(str(error)) from None  # a number that can't be said: it costs this price only
     assert not isinstance(lowered, Needs)
     return lowered
 

@@ -5,10 +5,10 @@ in force, whether a connector names them or not. A tariff that was said because 
 told*, for those who may see it, is each feed's live run as it was read: locations with the statuses that were pushed
 since, prices, and which price holds where; at a connector of ours, too, beside our own prices.
 
-Each list can be read without doubt. Of two locations with one id, those of a feed and of another, a consumer couldn't
-tell the connectors apart: so the first one counts, our own before a feed's, feeds by their ids, and the other isn't
-there, nor are its connectors. A connector names only prices that are in the list of prices; one that can't be said in
-2.1.1 isn't there at all.
+Each list can be read without doubt. Of two locations with one id, of two parties of ours, say, or of a feed and of
+another, a consumer couldn't tell the connectors apart: so the first one counts, our own before a feed's, feeds by their
+ids, and the other isn't there, nor are its connectors. Neither is one that its feed doesn't publish. A connector names
+only prices that are in the list of prices; one that can't be said in 2.1.1 isn't there at all.
 
 A hundred thousand rows take a while. So everything is done a few rows at a time, and everybody else has a turn between.
 """
@@ -16,7 +16,7 @@ A hundred thousand rows take a while. So everything is done a few rows at a time
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
@@ -34,16 +34,16 @@ from gateway.model.modules import Kind, Module
 from gateway.model.names import Name, Said, fold
 from gateway.model.party import Party, Role
 from gateway.model.policy import Policy
-from gateway.model.prices import Connector, Gone, Linked, Priced
+from gateway.model.prices import Gone, Linked, Priced
 from gateway.model.values import moment
-from gateway.ports import Adapter, Attachments, Codec, Objects, Prices, PriceShapes
+from gateway.ports import Adapter, Codec, Objects, Prices, PriceShapes
 from gateway.prices import states
 from gateway.settings.prices import FeedSettings
 
 SLICE: Final = 25
 """Rows that are made before anybody else has a turn."""
 
-_OURS: Final = ""  # in the place of a feed's id
+_NOBODY: Final = ""  # in the place of a feed's id
 _POLICY: Final = Policy()
 _MARK: Final = "catalogue:connector"
 """A field that no version knows passes through a translation: by it a connector is known again behind it, be its ids
@@ -52,7 +52,7 @@ written as they may."""
 _Item = TypeVar("_Item")
 
 
-class Known(Objects, Prices, Attachments, Protocol):
+class Known(Objects, Prices, Protocol):
     """The store, as it is seen from here."""
 
 
@@ -158,7 +158,7 @@ class Cutting:
         self._own: dict[tuple[Party, str], _Own] = {}
         self._told: dict[tuple[str, str], tuple[_Offer, ...]] = {}  # by feed and price id
         self._old: dict[frozenset[str], str | None] = {}  # id of the older shape's row for these prices
-        self._held: dict[str, str] = {}  # who has a location of this id
+        self._held: dict[str, str | Party] = {}  # who has a location of this id: a party of ours, or a feed
         self.doubles = 0
         self.skipped = 0
 
@@ -194,14 +194,19 @@ class Cutting:
     # Our own ----------------------------------------------------------------------------------------------------------
 
     async def _cut_tariffs(self, party: Party, business: str | None, strangers: frozenset[str]) -> None:
-        imported = {name for feed in strangers for name in await self._store.imported(feed)}
         async for name, said in self._said(party, Module.TARIFFS):
-            if said.source in strangers or name in imported:
+            if self._is_of_a_feed(said, strangers):
                 continue
             tariff = self._codec.loads(said.canonical)
             if audience_of(tariff) in self._view.audiences and in_force(tariff, self._now):
                 priced = Priced.of(tariff, business)
                 self._own[party, fold(name.id)] = _Own(priced, self._offered(priced))
+
+    def _is_of_a_feed(self, said: Said, strangers: Collection[str]) -> bool:
+        """Whether a feed's price is what it says. What its owner said since under the same id is the owner's."""
+        if said.source in strangers:
+            return True
+        return said.correlation.startswith(states.RUN) and said.source not in self._directory
 
     async def _said(self, owner: Party, module: Module) -> AsyncGenerator[tuple[Name, Said], None]:
         """What an owner has said, and not deleted."""
@@ -238,7 +243,7 @@ class Cutting:
             return len(holding) - 1
 
         lowered = await self._lowered(party, [_marked(canonical, mark) for canonical in some])
-        shown = [location for location in lowered if self._takes(location["id"], _OURS)]
+        shown = [location for location in lowered if self._takes(location["id"], party)]
         held = {
             location["id"]: [
                 self._holding(_linked(location, uid, connector), *holding[connector.pop(_MARK)])
@@ -301,7 +306,8 @@ class Cutting:
             places = {id: self._shapes.read_places(row).places for id, row in rows}
             connectors = list(dict.fromkeys(place.connector for each in places.values() for place in each))
             linked = dict(zip(connectors, await self._store.linked(run.feed.id, run.id, connectors), strict=True))
-            statuses = await self._statuses(run, connectors)
+            evses = [(id, uid) for id, row in rows for uid in self._shapes.evse_uids(row)]
+            statuses = await self._statuses(run, evses)
             held = {
                 id: [
                     self._holding(link, (), tuple((run, price) for price in link.price_ids))
@@ -319,11 +325,14 @@ class Cutting:
         if not self._takes(id, run.feed.id):
             return None
         row = self._codec.loads(stored)
-        return row if run.feed.version == self._shapes.VERSION else self._shapes.lower_location(row)
+        if run.feed.version != self._shapes.VERSION:
+            row = self._shapes.lower_location(row)
+        if row is None:
+            self._held[fold(id)] = _NOBODY  # nor are its connectors shown
+        return row
 
-    async def _statuses(self, run: Run, connectors: Sequence[Connector]) -> dict[str, dict[str, Any]]:
-        """What was pushed of the EVSEs of these connectors, by location and folded uid."""
-        evses = list(dict.fromkeys((location, uid) for location, uid, _ in connectors))
+    async def _statuses(self, run: Run, evses: Sequence[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+        """What was pushed of these EVSEs, by location and folded uid."""
         told: dict[str, dict[str, Any]] = {}
         for (location, uid), push in zip(evses, await self._store.statuses(run.feed.id, evses), strict=True):
             if push is not None:
@@ -345,7 +354,7 @@ class Cutting:
 
     # Rows -------------------------------------------------------------------------------------------------------------
 
-    def _takes(self, location: str, source: str) -> bool:
+    def _takes(self, location: str, source: str | Party) -> bool:
         """Whether a location of this id is this source's to show; from now on it is nobody else's."""
         if self._held.setdefault(fold(location), source) == source:
             return True

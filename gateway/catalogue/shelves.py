@@ -2,8 +2,9 @@
 
 Lists of a view are cut when somebody asks for one and what there is isn't new any more: it counts for a moment, and
 for ten times as long as it took to cut, so that cutting never takes more than a tenth of the time; but not for a moment
-after a run of a feed that it shows was replaced. There is one cutting at a time in a process, and whoever asks
-meanwhile waits for it. A list that hasn't changed keeps its shelf.
+after a run of a feed that it shows was replaced. There is one cutting of a view at a time in a process, and whoever
+asks meanwhile waits for it; nobody waits for the lists of another view, which may be a thousand times as long. A list
+that hasn't changed keeps its shelf.
 
 A page that isn't the last one says where the list goes on: on the same shelf, whatever is shown by then.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -107,7 +109,7 @@ class Catalogue:
         self._directory = directory
         self._feeds = feeds
         self._clock = clock
-        self._cutting = asyncio.Lock()
+        self._cutting: defaultdict[View, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def section(self, view: View, listing: Listing, wanted: Wanted, cursor: str | None = None) -> Section:
         """Part of a list, as it is, or as it was where a cursor comes from.
@@ -153,7 +155,7 @@ class Catalogue:
         """Where a list lies that is new enough."""
         shelf = await self._found(view, listing)
         if shelf is None:
-            async with self._cutting:
+            async with self._cutting[view]:
                 shelf = await self._found(view, listing) or (await self._cut(view))[listing]
         return shelf
 

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 import structlog
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from gateway.directory import Directory
 from gateway.filing import Filed, Filing
@@ -27,15 +27,14 @@ from gateway.lookup import Lookup
 from gateway.model.attached import SAYABLE, SINCE, Attached, audience_of, for_store, joined, moved, spots
 from gateway.model.errors import InvalidObject, ReceiverError
 from gateway.model.facts import Withheld
-from gateway.model.message import Message, Ref, Trace
-from gateway.model.modules import Kind, Module, Side, Verb
+from gateway.model.modules import Kind, Module
 from gateway.model.names import Name, Said, Saying
 from gateway.model.party import Party
 from gateway.model.prices import Audience, Flag, Priced
 from gateway.model.values import same
-from gateway.ports import Adapter, Attachments, Codec, Owed, Prices, PriceShapes
+from gateway.ports import Adapter, Attachments, Codec, Owed, Prices, PriceShapes, Seen
 from gateway.prices.states import RUN, ms_of, written
-from gateway.routing import About, route, targets_of
+from gateway.routing import broadcast
 
 log = structlog.get_logger()
 
@@ -51,7 +50,7 @@ class Owing(Protocol):
         """Something was said and is noted as owed."""
 
 
-class Store(Owed, Prices, Attachments, Protocol):
+class Store(Owed, Prices, Attachments, Seen, Protocol):
     """What is needed of the store."""
 
 
@@ -158,6 +157,8 @@ class Applying:
     _imported: dict[Name, int | None] = field(factory=dict)
     _used: set[Name] = field(factory=set)
     _others: set[Name] = field(factory=set)
+    _price_ids: dict[Name, str] = field(factory=dict)  # the feed's own, of the tariffs
+    _confused: set[str | None] = field(factory=set)  # those that differ from one of these in case only
     _spots: set[int] = field(factory=set)  # numbers that stand for the connectors that were seen
 
     def __attrs_post_init__(self) -> None:
@@ -253,10 +254,22 @@ class Applying:
             for priced in (priced for id in price_ids for priced in prices[id] if priced.audience in audiences):
                 party = self._owner(priced, owner)
                 name = Name(Module.TARIFFS, party, priced.id)
-                tariffs[name] = priced.owned_by(party)
+                if self._is_another(name, tariffs.setdefault(name, priced.owned_by(party)), priced):
+                    continue
                 there = found.setdefault(spot, {}).setdefault(priced.audience, [])
                 there += [name] if name not in there else []
         return found, tariffs
+
+    def _is_another(self, name: Name, first: Priced, priced: Priced) -> bool:
+        """Whether another price has the id of this one but for case, as OCPI compares ids; which is flagged."""
+        known = self._price_ids.setdefault(name, str(first.price_id))
+        if priced.price_id == known:
+            return False
+        if priced.price_id not in self._confused:
+            self._confused.add(priced.price_id)
+            reason = f"its id differs from {known} in case only: it isn't laid on our connectors"
+            self.done.claimed.append(Flag(str(priced.price_id), "", reason))
+        return True
 
     def _owner(self, priced: Priced, ours: Party) -> Party:
         """Whose the tariff is: ours, where it is the price of our drivers; an eMSP's own is the eMSP's."""
@@ -319,14 +332,15 @@ class Applying:
             return False
         return same(_undated(tariff), _undated(self.codec.loads(said.canonical)))
 
-    def _saying(self, name: Name, tariff: Mapping[str, Any], said: Said | None, *, deleted: bool = False) -> Saying:
+    def _saying(self, name: Name, tariff: Mapping[str, Any], said: Said | None) -> Saying:
+        audiences = {audience_of(tariff)}
+        if said is not None and not said.deleted:  # who had it for another audience is to lose it
+            audiences.add(audience_of(self.codec.loads(said.canonical)))
         packed = self.codec.dumps(tariff)
-        # Of one that goes, everybody hears who may ever have heard of it.
-        audience = Audience.WHOLESALE if deleted else audience_of(tariff)
         return Saying(
             name=name, canonical=packed, wire=packed, version=[*self.adapters][-1], source=self.feed,
-            expect=said.sequence if said is not None else 0, deleted=deleted, correlation=self.run or RUN,
-            owed=self._hearers(name, audience),
+            expect=said.sequence if said is not None else 0, correlation=self.run or RUN,
+            owed=self._hearers(name, audiences),
         )  # fmt: skip
 
     def _is_others(self, name: Name, said: Said | None, tariffs: Mapping[Name, Priced]) -> bool:
@@ -373,7 +387,9 @@ class Applying:
             said = await self.store.read(name)
             if said is None or said.deleted or said.source != self.feed:
                 return
-            saying = self._saying(name, self.codec.loads(said.canonical), said, deleted=True)
+            tariff = self.codec.loads(said.canonical)
+            owed = await self._who_may_have(name, audience_of(tariff))
+            saying = evolve(self._saying(name, tariff, said), deleted=True, owed=owed)
             (sequence,) = await self.store.say_all([saying])
             if sequence >= 0:
                 self.done.deleted += 1
@@ -439,25 +455,30 @@ class Applying:
 
     # Who is to have it ------------------------------------------------------------------------------------------------
 
-    def _hearers(self, name: Name, audience: Audience = Audience.WHOLESALE) -> list[str]:
+    def _hearers(self, name: Name, audiences: Iterable[Audience] = SAYABLE) -> list[str]:
         """The links that hear what its owner says to everybody, as the router has it; of a tariff those that may.
 
         Of an eMSP's, who isn't one of us, those that hear any of us.
+
+        Args:
+            audiences: whom a tariff is for, or was.
         """
         parties = [name.owner] if name.owner in self.asked.parties else self.asked.parties
-        links = dict.fromkeys(link for party in parties for link in self._hear(party, name))
-        return [link for link in links if self.asked.may_have(link, audience)]
+        links = dict.fromkeys(
+            target.link
+            for party in parties
+            for target in broadcast(party, name.module, name.id, self.directory, self.now)
+        )
+        return [link for link in links if any(self.asked.may_have(link, audience) for audience in audiences)]
 
-    def _hear(self, party: Party, name: Name) -> list[str]:
-        source = self.directory.backend_of(party, supply=True)
-        if source is None:
-            return []
-        message = Message(
-            module=name.module, verb=Verb.PUT, side=Side.RECEIVER, sender=party, receiver=None,
-            ref=Ref(owner=party, id=name.id), trace=Trace(request_id="", correlation_id=""),
-        )  # fmt: skip
-        plan = route(message, source, self.directory, None, About(at=self.now))
-        return [target.link for target in targets_of(plan)]
+    async def _who_may_have(self, name: Name, audience: Audience) -> list[str]:
+        """The links that a tariff which goes was for, and those that it isn't for any more, if it is still shown there.
+
+        To everybody else its id would be news of a price that isn't for them.
+        """
+        hearers = self._hearers(name)
+        sees = [(await self.store.sees(link, [name]))[0] for link in hearers]
+        return [link for link, seen in zip(hearers, sees, strict=True) if seen or self.asked.may_have(link, audience)]
 
 
 def _undated(tariff: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,7 @@ _TICK_S: Final = 1.0
 _TOGETHER_S: Final = 0.1
 _LOOK_S: Final = 60.0
 _FIRST_FLAGS: Final = 3
+_LISTS: Final = ("locations", "connector_prices", "prices")
 
 
 class Store(applying.Store, Pulled, Protocol):
@@ -143,6 +144,7 @@ class PriceFeeds:
         self._lanes: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._quiet: dict[str, tuple[float, tuple[FeedSettings | None, Asked] | None]] = {}
         self._working: dict[str, asyncio.Task[None]] = {}
+        self._cared: dict[str, int] = {}  # when this process did something about a feed, as its state has it
         self._files: Sequence[FeedSettings] = ()
         self._files_since = clock()
         self._new: dict[str, set[Name]] = {}
@@ -180,7 +182,10 @@ class PriceFeeds:
     def _note_files(self) -> None:
         """Remember since when the files are what they are."""
         if self._feeds() != self._files:
+            gone = {feed.id for feed in self._files} - {feed.id for feed in self._feeds()}
             self._files, self._files_since = self._feeds(), self._clock()
+            for id in gone:
+                _tell_no_more_of(id)
 
     def _is_news(self, id: str) -> bool:
         """Whether it is time to look at a feed, or something about it is other than when it was looked at."""
@@ -235,7 +240,7 @@ class PriceFeeds:
             if feed is None:
                 await self._abandon(id, state, fence)
                 return
-            if is_due(feed, state, self._clock()):
+            if is_due(feed, state, self._clock(), self._files_since):
                 await self._read(feed, fence, progress or _nobody)
                 state = await self._state(id)
             state = await self._lay_on(id, feed, state, fence)
@@ -243,7 +248,7 @@ class PriceFeeds:
                 _tell_applied(id, await self._laying(id, feed, state).apply_to(sorted(new, key=str)), news=True)
 
         new = self._new.pop(id, set())
-        if feed is None or new or is_due(feed, state, self._clock()) or self._to_do(id, state):
+        if feed is None or new or is_due(feed, state, self._clock(), self._files_since) or self._to_do(id, state):
             done = False
             try:
                 done = await self._alone(id, work)
@@ -253,8 +258,11 @@ class PriceFeeds:
             if not done:
                 return _TICK_S
             state = await self._state(id)
+            self._cared[id] = _cared_for(state)
+        if (feed := self._find(id)) is None:  # since the beginning, or by now
+            return _LOOK_S
         _tell_of(id, state, self._clock())
-        wait = (due(feed, state, self._clock()) - self._clock()).total_seconds() if feed else _LOOK_S
+        wait = (due(feed, state, self._clock(), self._files_since) - self._clock()).total_seconds()
         return min(max(wait, _TICK_S), _LOOK_S)
 
     async def _alone(self, id: str, work: Callable[[int], Any]) -> bool:
@@ -299,7 +307,7 @@ class PriceFeeds:
         found = []
         for feed in feeds:
             state = await self._state(feed.id)
-            opens = due(feed, state, now)
+            opens = due(feed, state, now, self._files_since)
             found.append(
                 Status(
                     partner=feed.id,
@@ -374,17 +382,17 @@ class PriceFeeds:
 
     async def _keep(self, feed: FeedSettings, state: FeedState, report: Report, found: Found, fence: int) -> None:
         """From now on this run counts."""
+        merged = Merged(
+            store=self._store, shapes=self._shapes, codec=self._codec, feed=feed.id, before=state.run, run=report.run
+        )
         if state.run:
-            merged = Merged(
-                store=self._store, shapes=self._shapes, codec=self._codec, feed=feed.id, before=state.run,
-                run=report.run,
-            )  # fmt: skip
             await merged.stage(report.began, feed.retire_after)
         live = replace(
             state, run=report.run, good=report, shape=feed.shape, last=report, tried=written_down(feed), failures=0
         )
         await self._store.feed_keep(feed.id, encode(live), run=report.run, fence=fence)
         await self._store.statuses_forget(feed.id, found.outdated)
+        await merged.carry_statuses()
 
     # On our connectors ------------------------------------------------------------------------------------------------
 
@@ -449,18 +457,19 @@ class PriceFeeds:
         """What files and links say of a feed."""
         return self._find(id), self._asked
 
-    def _is_gone(self, state: FeedState) -> bool:
+    def _is_gone(self, id: str, state: FeedState) -> bool:
         """Whether a feed that has no file here has none at all.
 
         One that somebody else has read since our files were read may have one that we don't know yet, for as long as
         somebody looks after it.
         """
-        cared = moment_of(max(state.last.ended if state.last else 0, state.applied_at))
-        return cared <= self._files_since or cared + 2 * APPLY_AGAIN < self._clock()
+        cared = moment_of(_cared_for(state))
+        by_us = _cared_for(state) <= self._cared.get(id, 0)  # by a file that went while it was read
+        return by_us or cared <= self._files_since or cared + 2 * APPLY_AGAIN < self._clock()
 
     async def _abandon(self, id: str, state: FeedState, fence: int) -> None:
         """A feed whose file is gone: nothing of it counts any more, and its tariffs go after a while."""
-        if not self._is_gone(state):
+        if not self._is_gone(id, state):
             return
         if state.run:
             log.warning("prices.abandoned", partner=id, todo="nothing, if its file was removed on purpose")
@@ -487,6 +496,11 @@ class PriceFeeds:
         return feed
 
 
+def _cared_for(state: FeedState) -> int:
+    """When somebody read a feed last, or laid it on our connectors, in milliseconds since 1970."""
+    return max(state.last.ended if state.last else 0, state.applied_at)
+
+
 def _nobody(_: str) -> None:
     """Nobody wants to know how far it has come."""
 
@@ -497,8 +511,16 @@ def _tell_of(id: str, state: FeedState, now: datetime) -> None:
     if (live := state.live) is not None:
         AGE.labels(id).set(max(0, ms_of(now) - live.began) / 1000)
         FLAGS.labels(id).set(live.flags)
-        for name in ("locations", "connector_prices", "prices"):
+        for name in _LISTS:
             ROWS.labels(id, name).set(getattr(live.rows, name))
+
+
+def _tell_no_more_of(id: str) -> None:
+    """The metrics of a feed that has no file any more: whoever watches them would take them for true."""
+    for gauge in (REFUSED, AGE, FLAGS):
+        gauge.remove(id)
+    for name in _LISTS:
+        ROWS.remove(id, name)
 
 
 def _tell(report: Report) -> None:

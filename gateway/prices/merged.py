@@ -44,6 +44,18 @@ class Merged:
             async for page in pages:
                 await self._stage([(id, row, now_ms) for id, row in page])
 
+    async def carry_statuses(self) -> None:
+        """What was told of the EVSEs of a location that has gone is told of the one that it was merged into. Once the
+        run counts: until then more may be told. Raises NotDurable."""
+        for gone in await self.store.gone(self.feed, self.run):
+            uids = self.shapes.evse_uids(self.codec.loads(gone.row))
+            told = await self.store.statuses(self.feed, [(gone.id, uid) for uid in uids])
+            pushed = {uid: push for uid, push in zip(uids, told, strict=True) if push is not None}
+            for uid, push in pushed.items():
+                if gone.now is not None:  # where something was told of the new one already, that is newer
+                    await self.store.status_keep(self.feed, gone.now, uid, push, former=None)
+            await self.store.statuses_forget(self.feed, {(gone.id, uid): push for uid, push in pushed.items()})
+
     async def _stage(self, had: Sequence[tuple[str, bytes, int]]) -> None:
         """Of locations with when they were missed, those that aren't in the run."""
         there = await self.store.locations(self.feed, self.run, [id for id, _, _ in had])

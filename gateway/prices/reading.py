@@ -10,7 +10,7 @@ price and location; everything else lies in the store.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Any, Final
@@ -19,7 +19,7 @@ from attrs import define, field, frozen
 
 from gateway.model.attached import spot
 from gateway.model.prices import Connector, Flag, Linked, Place, Read
-from gateway.ports import Codec, Prices, PriceShapes
+from gateway.ports import Codec, Crawling, Prices, PriceShapes
 from gateway.prices.pages import Pages
 from gateway.prices.states import MOST_FLAGS, FeedState, Rows, Tariffs, ms_of, written
 from gateway.settings.files import Shape
@@ -52,7 +52,7 @@ class Found:
         connectors: that name at least one price that could be read.
         named: how often a price was named by a connector.
         dangling: how often it was one that isn't in the list of prices.
-        outdated: EVSEs whose status was read anew since it was told.
+        outdated: what was told of the statuses of EVSEs that were read anew since, by location id and EVSE uid.
     """
 
     rows: Rows
@@ -62,7 +62,7 @@ class Found:
     named: int
     dangling: int
     flags: Flags
-    outdated: Sequence[tuple[str, str]]
+    outdated: Mapping[tuple[str, str], bytes]
 
 
 @define(eq=False)
@@ -87,7 +87,7 @@ class Reading:
     _readable: dict[str, int] = field(factory=lambda: {"locations": 0, "connector_prices": 0, "prices": 0})
     _new: int = 0
     _kept: int = 0
-    _outdated: list[tuple[str, str]] = field(factory=list)
+    _outdated: dict[tuple[str, str], bytes] = field(factory=dict)
     # Numbers that stand for price ids: named by a connector, in the list of prices, and readable there.
     _named: set[int] = field(factory=set)
     _listed: set[int] = field(factory=set)
@@ -117,15 +117,24 @@ class Reading:
     def _new_shape(self) -> bool:
         return self.feed.shape is Shape.NEW
 
+    async def _rows(self, name: str, crawl: Crawling) -> AsyncGenerator[Sequence[Any], None]:
+        """The rows of a list, some at a time; of those that stand there twice the first, and a flag."""
+        async with aclosing(self.pages.of(name, crawl)) as pages:
+            async for page in pages:
+                for id, *inside in crawl.doubles:
+                    where = f" ({', '.join(inside)})" if inside else ""
+                    self.flags.add(Flag(id, "", f"it stands twice in the list of {name}{where}: the first one counts"))
+                for start in range(0, len(page), _TOGETHER):
+                    yield page[start : start + _TOGETHER]
+
     # Locations --------------------------------------------------------------------------------------------------------
 
     async def _read_locations(self) -> int:
         limit = min(self.feed.page_limit, self.shapes.MOST_OLD)
         crawl = self.shapes.crawl_rows(self.feed.locations_url, limit, cursor=False)
-        async with aclosing(self.pages.of("locations", crawl)) as pages:
-            async for page in pages:
-                for some in _slices(page):
-                    await self._stage_locations(some)
+        async with aclosing(self._rows("locations", crawl)) as rows:
+            async for some in rows:
+                await self._stage_locations(some)
         return crawl.rows
 
     async def _stage_locations(self, rows: Sequence[Any]) -> None:
@@ -138,7 +147,7 @@ class Reading:
             if not (id := _id_of(row)):
                 continue
             staged.append((id, self.codec.dumps(row)))
-            evses |= {(place.location, place.evse_uid): row for place in read.places}
+            evses |= {(id, uid): row for uid in self.shapes.evse_uids(row)}
             for place in read.places:
                 if place.connector in places:
                     self.flags.add(_about(place, "is there twice in its location"))
@@ -160,7 +169,7 @@ class Reading:
             if push is not None:
                 known = self.shapes.evse_of(row, evse[1]) or {}
                 if not self.shapes.is_newer(self.codec.loads(push), known, row, began):
-                    self._outdated.append(evse)
+                    self._outdated[evse] = push
 
     async def _flag_collisions(self, places: Sequence[Place]) -> None:
         """An EVSE id stands on one EVSE; where several have it, nobody knows whose prices hold there."""
@@ -185,10 +194,9 @@ class Reading:
         assert self.feed.connector_prices_url is not None
         limit = min(self.feed.page_limit, self.shapes.MOST_NEW)
         crawl = self.shapes.crawl_connectors(self.feed.connector_prices_url, limit)
-        async with aclosing(self.pages.of("connector prices", crawl)) as pages:
-            async for page in pages:
-                for some in _slices(page):
-                    await self._stage_connector_prices(some)
+        async with aclosing(self._rows("connector prices", crawl)) as rows:
+            async for some in rows:
+                await self._stage_connector_prices(some)
         return crawl.rows
 
     async def _stage_connector_prices(self, rows: Sequence[Any]) -> None:
@@ -234,10 +242,9 @@ class Reading:
     async def _read_prices(self) -> int:
         limit = min(self.feed.page_limit, self.shapes.MOST_NEW if self._new_shape else self.shapes.MOST_OLD)
         crawl = self.shapes.crawl_rows(self.feed.prices_url, limit, cursor=self._new_shape)
-        async with aclosing(self.pages.of("prices", crawl)) as pages:
-            async for page in pages:
-                for some in _slices(page):
-                    await self._stage_prices(some)
+        async with aclosing(self._rows("prices", crawl)) as rows:
+            async for some in rows:
+                await self._stage_prices(some)
         return crawl.rows
 
     async def _stage_prices(self, rows: Sequence[Any]) -> None:
@@ -270,10 +277,6 @@ class Reading:
             kept = now & {priced.id for priced in before}
             self._kept += len(kept)
             self._new += len(now) - len(kept)
-
-
-def _slices(page: Sequence[Any]) -> list[Sequence[Any]]:
-    return [page[start : start + _TOGETHER] for start in range(0, len(page), _TOGETHER)]
 
 
 def _id_of(row: Any) -> str:

@@ -75,12 +75,14 @@ class Statuses:
         push = self.shapes.read_status(body, now=self.clock())
         id, row, evse = await self._find(feed, location, evse_uid)
         uid = str(evse["uid"])
-        (former,) = await self.store.statuses(feed, [(id, uid)])
-        told = self.codec.loads(former) if former is not None else None
-        if not self.shapes.is_newer(push, evse, row) or not self.shapes.is_newer(push, *([told] if told else [])):
-            return "older"
-        await self.store.status_keep(feed, id, uid, self.codec.dumps(push))
-        return "stored"
+        while True:
+            (former,) = await self.store.statuses(feed, [(id, uid)])
+            told = [self.codec.loads(former)] if former is not None else []
+            if not self.shapes.is_newer(push, evse, row) or not self.shapes.is_newer(push, *told):
+                return "older"
+            # Pushes come side by side, on several connections and to several gateways: the newest must stay.
+            if await self.store.status_keep(feed, id, uid, self.codec.dumps(push), former=former):
+                return "stored"
 
     async def _find(self, feed: str, location: str, evse_uid: str) -> tuple[str, Any, Any]:
         """A location of the live run by its id of now or of before, and its EVSE.

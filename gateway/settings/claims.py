@@ -6,6 +6,7 @@ apart: one of them is a draft, or a test beside what is in use, or one takes ove
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Generic, Self, TypeVar
@@ -36,10 +37,15 @@ class Taken:
             self.report.add(place, f"the id `{id_}` is taken: rename one of the two files (see {first})")
 
     def tokens(self, id_: str, tokens: Iterable[Secret], place: Place) -> None:
-        """Note the incoming tokens of a file; a mistake if another one has one of them."""
+        """Note the incoming tokens of a file; a mistake if another one has one of them.
+
+        A token in Base64 is the same token: it may be sent either way, and would open two doors.
+        """
         for token in tokens:
-            other, first = self._tokens.setdefault(token.value, (id_, place))
-            if other != id_:
+            forms = (token.value, b64encode(token.value.encode()).decode())
+            taken = [self._tokens.setdefault(form, (id_, place)) for form in forms]
+            if others := [(other, first) for other, first in taken if other != id_]:
+                other, first = others[0]
                 self.report.add(place, f"the same token as {other} has (see {first}): each needs its own")
 
 

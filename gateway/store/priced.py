@@ -240,9 +240,14 @@ class Prices(Leases):
 
     # Since it was read ------------------------------------------------------------------------------------------------
 
-    async def status_keep(self, feed: str, location: str, evse_uid: str, told: bytes) -> None:
-        """What a feed told of an EVSE since it was read, instead of what it told before."""
-        await self.command("HSET", self.keys.feed_told(feed), _field((location, evse_uid)), told)
+    async def status_keep(self, feed: str, location: str, evse_uid: str, told: bytes, *, former: bytes | None) -> bool:
+        """What a feed told of an EVSE since it was read, instead of what it told before.
+
+        Args:
+            former: what that was; None: nothing. If it is something else by now, nothing is kept, and this is False.
+        """
+        field = _field((location, evse_uid))
+        return bool(await self.run("told", [self.keys.feed_told(feed)], field, former or b"", told))
 
     async def statuses(self, feed: str, evses: Sequence[tuple[str, str]]) -> list[bytes | None]:
         """The same of these EVSEs: location id and EVSE uid; None where it told nothing."""
@@ -251,10 +256,15 @@ class Prices(Leases):
         told: list[bytes | None] = await self.command("HMGET", self.keys.feed_told(feed), *map(_field, evses))
         return told
 
-    async def statuses_forget(self, feed: str, evses: Sequence[tuple[str, str]]) -> None:
-        """It doesn't count any more."""
-        if evses:
-            await self.command("HDEL", self.keys.feed_told(feed), *map(_field, evses))
+    async def statuses_forget(self, feed: str, told: Mapping[tuple[str, str], bytes]) -> None:
+        """What was told of these EVSEs doesn't count any more; where something else was told since, that does."""
+        key = self.keys.feed_told(feed)
+        rest = iter(told.items())
+        while trip := list(islice(rest, _A_TRIP)):
+            async with self.durable(), self.client.pipeline(transaction=False) as pipe:
+                for evse, former in trip:
+                    self.queue(pipe, "told", [key], _field(evse), former, b"")
+                await pipe.execute()
 
     # Lists of a run ---------------------------------------------------------------------------------------------------
 

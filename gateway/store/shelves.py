@@ -4,8 +4,8 @@ Who reads a list page by page must not see it change in between. So a list is wr
 shelf. A *view* is what some consumers see, and what is kept of it (opaque here) names the shelves that it shows now.
 
 A shelf stays for an hour after its last use. One that its view doesn't show any more goes after a minute, unless
-somebody has been told how its list goes on; of those so many stay, since lists that change all the time would fill
-Redis.
+somebody has been told how its list goes on; of those so many stay longer than that, since lists that change all the
+time would fill Redis.
 
 A row is one member of a sorted set: its id, a zero, and the row. All have the same score, so they lie in the order of
 their ids, and a page of any list begins wherever it likes. Before them lies an empty member, which is written last:
@@ -69,7 +69,8 @@ class Shelves(Connection):
         async with self.durable(), self.client.pipeline(transaction=True) as pipe:
             pipe.set(self.keys.view(view), value, ex=KEPT_S)
             for shelf in set(oldest) - set(shown):
-                pipe.unlink(self.keys.shelf(view, shelf))
+                # Not at once: whoever reads on may have been told so a moment ago, however many came after.
+                pipe.expire(self.keys.shelf(view, shelf), READ_ON_S)
                 pipe.zrem(shelved, shelf)
             for shelf, further in zip(former, read_on, strict=True):
                 if further is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
@@ -415,6 +416,15 @@ def test_no_two_files_have_the_same_incoming_token(folder: Folder, first: str, s
     assert mistake.startswith(f"partners/zzz.yaml:{expected}")
     assert mistake.endswith("each needs its own")
     assert "app-token" not in mistake
+
+
+@pytest.mark.parametrize("first", ["app", "zzz"])
+def test_a_token_in_base64_is_the_same_token(folder: Folder, first: str) -> None:
+    """In either form it would open the link's door and the consumer's."""
+    folder.environ["ENCODED"] = b64encode(folder.environ["APP"].encode()).decode()
+    encoded = CONSUMER.replace("APP", "ENCODED")
+    mistake = folder.partner(name=first, text=encoded).partner(name="them", text=THEM).mistake()
+    assert f"the same token as {min(first, 'them')} has" in mistake
 
 
 def test_a_token_that_we_send_may_be_used_twice(folder: Folder) -> None:

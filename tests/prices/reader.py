@@ -76,7 +76,8 @@ class Reader:
     def __attrs_post_init__(self) -> None:
         self.feeds = PriceFeeds(
             store=self.store, shapes=PRICE_SHAPES, adapters=ADAPTERS, codec=CODEC, lookup=Lookup(self.store, CODEC),
-            ledger=Nobody(), directory=lambda: NOBODY, feeds=lambda: self.files, fetch=fetching, clock=self.clock,
+            ledger=Nobody(), directory=lambda: NOBODY, feeds=lambda: tuple(self.files), fetch=fetching,
+            clock=self.clock,
         )  # fmt: skip
 
     @classmethod

@@ -18,6 +18,7 @@ from market import (
     asks_for,
     imported,
     market,
+    reading,
     settled,
     source,
     square,
@@ -31,7 +32,7 @@ from gateway.app import ADAPTERS, PRICE_SHAPES
 from gateway.demo.feed import Feed, Own
 from gateway.demo.feed.rows import partner_id
 from gateway.demo.peers import Peer
-from gateway.demo.world import Cast, World
+from gateway.demo.world import CORE, Cast, World
 from gateway.lookup import Lookup
 from gateway.model.modules import Module
 from gateway.model.names import Name
@@ -50,9 +51,11 @@ OURS_ONLY = {plug: ["STANDARD"] for plug in ("U1/1", "U1/2", "U2/1", "U3/1")}
 
 
 def at_our_own_time(scene: World, files: list[FeedSettings] | None = None) -> tuple[PriceFeeds, Clock]:
-    """Another one that reads the world's feeds, with a clock of the test's."""
+    """Another one that reads the world's feeds, with a clock of the test's, in the place of the world's own."""
     clock = Clock()
     gateway = scene.gateway
+    (its,) = (task for task in gateway._tasks if task.get_name() == "prices")
+    its.cancel()
     feeds = PriceFeeds(
         store=gateway.store, shapes=PRICE_SHAPES, adapters=ADAPTERS, codec=CODEC, lookup=Lookup(gateway.store, CODEC),
         ledger=gateway.courier, directory=lambda: gateway.links.directory,
@@ -267,6 +270,42 @@ async def test_who_is_the_first_to_ask_need_not_wait_for_the_next_import(world: 
             await asyncio.sleep(0.02)
 
 
+async def test_a_tariff_that_goes_is_deleted_at_nobody_who_never_asked_for_it(world: Begin) -> None:
+    """A retail price leaves the feed: who asked for it hears of its end, and nobody else hears its id even then."""
+    scene = await market(world, VOLT, BROKER)
+    feeds, clock = at_our_own_time(scene)
+    feed = scene.feeds[FEED]
+    retail = feed.price_id(E1, "msp")
+    await feeds.read(FEED)
+    await settled(scene)
+    assert retail in tariffs_of(scene["broker"])
+    feed.update()
+    await feeds.read(FEED)
+    clock.forward(days=3)
+    await feeds.read(FEED)
+    await settled(scene)
+    assert ("DELETE", "tariffs", retail) in pushes(scene["broker"])
+    assert retail not in str(pushes(scene["volt"]))
+
+
+async def test_a_price_for_others_than_before_goes_from_those_who_had_it(world: Begin) -> None:
+    """Under the same id an ad hoc price becomes the operator's for its subscribers: who had it has it no longer."""
+    scene = await market(world, VOLT, BROKER)
+    feed = scene.feeds[FEED]
+    price = feed.price_id(E1)
+    await imported(scene)
+    assert all(price in tariffs_of(peer) for peer in scene.partners.values())
+
+    def for_subscribers(row: Any) -> Any:
+        return {**row, "product": {**row["product"], "type": "cpo_subscription"}}
+
+    feed.edit("prices", feed.row_of(price), for_subscribers)
+    await imported(scene)
+    assert tariffs_at(scene["volt"])["U1/1"] == ["STANDARD"]
+    assert tariffs_of(scene["volt"]) == {"STANDARD"}
+    assert scene["broker"].stored.with_id("tariffs", price)["type"] == "REGULAR"
+
+
 async def reloaded(scene: World, *casts: Cast) -> None:
     """The partners' files say something else, and the gateway has read them."""
     config = scene.folder / "config"
@@ -295,6 +334,30 @@ async def test_a_tariff_of_the_backend_is_never_overwritten(world: Begin) -> Non
     ]
     assert tariffs_at(scene["volt"])["U1/1"] == ["STANDARD"]
     assert scene["volt"].stored.with_id("tariffs", price)["type"] == "REGULAR"
+
+
+async def test_prices_whose_ids_differ_in_case_only_are_never_mixed_up(world: Begin) -> None:
+    """OCPI takes their ids for one: the first is laid on, the other is flagged and nobody gets the one for it."""
+    scene = await market(world, VOLT)
+    feed = scene.feeds[FEED]
+    price, other = feed.price_id(E1), feed.price_id(E1, "msp")
+    alike = price.upper()
+
+    def renamed(row: Any) -> Any:
+        return {**row, "id": alike, "product": {**row["product"], "type": "adhoc"}}
+
+    def moved(row: Any) -> Any:
+        named = [alike if id == other else id for id in row["pricing_ids"]]
+        return {**row, "pricing_ids": [alike] if row["evse_uid"] == feed.evse_uid(E2) else named}
+
+    feed.edit("prices", feed.row_of(other), renamed)
+    for row in range(feed.counts["connector_prices"]):
+        feed.edit("connector_prices", row, moved)
+    report = await reading(scene)
+    assert report.refused is None
+    assert ("", alike) in [(flag.pointer, flag.id) for flag in report.flagged if "in case only" in flag.reason]
+    at = tariffs_at(scene["volt"])
+    assert (at["U1/1"], at["U2/1"]) == (["STANDARD", price], ["STANDARD"])
 
 
 async def test_a_tariff_that_the_backend_takes_over_is_the_backends(world: Begin) -> None:
@@ -481,3 +544,12 @@ async def test_a_location_that_comes_after_the_prices_gets_them_at_once(world: B
     await priced("U1/1")
     assert (await stage.backend.push_location({**whole, "last_updated": "2026-03-03T09:00:00Z"})).ok
     await priced("U2/1")
+
+
+async def test_a_backend_without_tariffs_has_those_of_feeds(world: Begin) -> None:
+    """That it says none of its own keeps nobody from telling partners what a feed says of its connectors."""
+    stage = await world(VOLT, backend=evolve(CORE, more="modules: {tariffs: off}\n"), feeds={FEED: source()})
+    assert (await stage.backend.push_location(square(tariffs=()))).ok
+    await imported(stage)
+    price = stage.feeds[FEED].price_id(E1)
+    assert (tariffs_of(stage["volt"]), tariffs_at(stage["volt"])["U1/1"]) == ({price}, [price])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from attrs import asdict
 from prometheus_client import REGISTRY
 from reader import BOTH, Clock, Reader, settings, staged
 from structlog.testing import capture_logs
@@ -191,9 +192,9 @@ async def test_a_dry_run_tells_and_changes_nothing(store: Store, shape: str) -> 
 TORN: dict[str, tuple[Act, str]] = {
     "error": (lambda feed: feed.fail("prices", "error", page=2), "prices, after 5 rows: HTTP 500"),
     "cut": (lambda feed: feed.fail("locations", "cut", page=1), "locations, after 0 rows: the connection broke"),
-    "garbage": (lambda feed: feed.fail("prices", "garbage"), "prices, after 0 rows: an answer without an envelope"),
-    "half": (lambda feed: feed.fail("prices", "half"), "prices, after 0 rows: an answer without an envelope"),
-    "html": (lambda feed: feed.fail("locations", "html"), "locations, after 0 rows: an answer without an envelope"),
+    "garbage": (lambda feed: feed.fail("prices", "garbage"), "prices, after 0 rows: an answer that can't be read"),
+    "half": (lambda feed: feed.fail("prices", "half"), "prices, after 0 rows: an answer that can't be read"),
+    "html": (lambda feed: feed.fail("locations", "html"), "locations, after 0 rows: an answer that can't be read"),
     "says no": (lambda feed: feed.fail("prices", "refused"), "prices, after 0 rows: an answer without a status"),
     "no data": (lambda feed: feed.fail("prices", "no_data"), "prices, after 0 rows: a list was asked for"),
     "lying total": (lambda feed: setattr(feed.paging, "total", 500), "rows came of the 500 that were promised"),
@@ -383,6 +384,21 @@ async def test_a_price_that_is_named_and_missing_is_flagged_once(store: Store, s
         assert report.connectors == 198
 
 
+@pytest.mark.parametrize("name", ["locations", "connector_prices", "prices"])
+async def test_a_row_that_stands_twice_on_a_page_is_flagged(store: Store, name: Any) -> None:
+    """A feed that says one row twice isn't torn: the first counts, and as much was read as was promised."""
+    async with Feed("eco-key", connectors=200) as feed:
+        row: Any = feed.row(name, 1, "2.1.1" if name == "locations" else "")
+        feed.edit(name, 2, lambda _: {**row, "partner": "another one"})
+        reader = Reader.of(store, feed, dangling=1.0)
+        report = await reader.good()
+        assert asdict(report.rows) == feed.counts
+        id = row["location_id" if name == "connector_prices" else "id"]
+        (flag,) = [flag for flag in report.flagged if "twice" in flag.reason]
+        assert (flag.id, "the first one counts" in flag.reason) == (id, True)
+        assert (await reader.good()).rows == report.rows
+
+
 async def test_one_evse_in_two_places_is_flagged(store: Store) -> None:
     """Two locations have the same EVSE id: both are staged, the first one's prices count, the second is flagged."""
 
@@ -494,7 +510,7 @@ async def test_statuses_that_were_pushed_count_until_they_are_read(store: Store)
         times = ("2001-01-01T00:00:00Z", "2098-01-01T00:00:00Z")
         for (place, uid), at in zip(evses, times, strict=True):
             told = CODEC.dumps({"status": "CHARGING", "last_updated": at})
-            await store.status_keep("eco", place, uid, told)
+            await store.status_keep("eco", place, uid, told, former=None)
         feed.fail("prices", "error")
         await reader.read()
         assert None not in await store.statuses("eco", evses)

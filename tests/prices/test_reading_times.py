@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from attrs import evolve
+from prometheus_client import REGISTRY
 from reader import Clock, Reader, settings
 
 from gateway.demo.feed import Feed
@@ -82,6 +83,10 @@ def test_who_corrects_the_file_does_not_wait(change: dict[str, object]) -> None:
     assert not is_due(ALWAYS, state, MONDAY)
     assert is_due(corrected, state, MONDAY)
     assert not is_due(corrected, after(MONDAY), MONDAY)
+    later = MONDAY + timedelta(hours=1)
+    assert is_due(corrected, after(MONDAY), later, later)
+    assert not is_due(corrected, after(later), later, later)
+    assert not is_due(ALWAYS, after(MONDAY), later, later)
 
 
 def test_the_digest_of_a_file_does_not_tell_its_token() -> None:
@@ -128,7 +133,7 @@ async def _true(value: bool) -> bool:
 
 
 async def test_files_that_come_and_go_are_noticed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A feed with a new file is read; one whose file is gone counts for nothing, and nothing of it is kept."""
+    """A feed with a new file is read; one whose file is gone counts for nothing, and nothing of it is kept or told."""
     monkeypatch.setattr("gateway.prices.feeds._TICK_S", 0.01)
     async with Feed("eco-key") as feed:
         reader = Reader(store, [])
@@ -142,11 +147,44 @@ async def test_files_that_come_and_go_are_noticed(store: Store, monkeypatch: pyt
             async def forgotten() -> bool:
                 return await store.feeds() == [] and await reader.runs() == set()
 
+            async def told() -> bool:
+                return REGISTRY.get_sample_value("ocpi_gateway_price_age_seconds", {"partner": "eco"}) is not None
+
             await eventually(live)
+            await eventually(told)
             reader.files.clear()
             await eventually(forgotten)
+            assert not await told()
             reader.files.append(settings(feed))
             await eventually(live)
+        finally:
+            await cancelled(running)
+
+
+async def test_a_file_that_goes_while_its_feed_is_read_is_gone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read by it counts for nothing as soon as that is over, and not only when nobody else can have it."""
+    monkeypatch.setattr("gateway.prices.feeds._TICK_S", 0.01)
+    clock = Clock()
+    async with Feed("eco-key") as feed:
+        reader = Reader(store, [settings(feed)], clock)
+
+        def removed() -> None:
+            reader.files.clear()
+
+        def runs() -> float:
+            labels = {"partner": "eco", "result": "imported"}
+            return REGISTRY.get_sample_value("ocpi_gateway_price_runs_total", labels) or 0
+
+        async def forgotten() -> bool:
+            clock.forward(seconds=1)
+            return runs() > before and await store.feeds() == [] and await reader.runs() == set()
+
+        before = runs()
+        feed.meanwhile("prices", removed)
+        feed.delay = 0.1  # so that it is noticed while the feed is still read
+        running = asyncio.create_task(reader.feeds.run())
+        try:
+            await eventually(forgotten)
         finally:
             await cancelled(running)
 

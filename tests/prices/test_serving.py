@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -35,7 +35,7 @@ from witness import Reply
 
 from gateway.demo.consumer import Consumer
 from gateway.demo.feed import PRODUCTS
-from gateway.demo.world import World, free_ports
+from gateway.demo.world import CORE, Cast, World, free_ports
 from gateway.store.redis import Store
 from gateway.web.json import dumps, loads
 
@@ -193,6 +193,15 @@ async def test_money_keeps_its_digits_q08(world: Begin) -> None:
 
 
 # Ids ------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_number_that_cant_be_said_costs_its_price_only(world: Begin) -> None:
+    """A price beyond all prices isn't served, and everything else is."""
+    scene, reader = await shop(world)
+    before = {path: await reader.rows(path) for path in PATHS}
+    row = dumps(adhoc(1, id="HUGE")).replace(b'"price":1,', b'"price":1E30,')
+    assert (await scene.backend.put("tariffs", "NL", "EXA", "HUGE", body=row)).ok
+    assert {path: await reader.rows(path) for path in PATHS} == before
 
 
 async def test_an_id_stands_for_content(world: Begin) -> None:
@@ -396,6 +405,21 @@ async def test_nothing_of_a_feed_without_a_licence_q26(world: Begin, shape: str)
         assert (await app.read(f"{OLD_PRICES}/{row['id']}")).http == 404
 
 
+async def test_an_id_of_a_feed_that_our_own_tariff_has_now(world: Begin) -> None:
+    """What the backend says under it is our own price, for whoever sees these, as long as the backend says so."""
+    scene = await market(world, ACME)
+    await imported(scene)
+    feed, app = scene.feeds[FEED], scene.consumers["app"]
+    theirs = feed.price_id("NL*EXA*E1")
+    assert await app.rows(PRICES) == []
+    assert (await scene.backend.push_tariff(adhoc(0.77, id=theirs))).ok
+    for _ in range(2):
+        (price,) = await app.rows(PRICES)
+        assert price["elements"][0]["price_components"][0]["price_excl_vat"] == 0.77
+        feed.update()
+        await imported(scene)
+
+
 async def test_audiences_of_a_feed(world: Begin) -> None:
     """Each reader sees the products that are for its audiences, also in a row of the older shape; products that are
     for nobody known are nobody's."""
@@ -438,6 +462,18 @@ async def test_locations_of_the_newer_version_are_served_in_the_older_one(world:
         assert row == told
 
 
+async def test_a_location_that_a_feed_doesnt_publish_isnt_shown(world: Begin) -> None:
+    """Nor is a connector of it."""
+    scene = await market(world, ACME, read=source(version="2.2"))
+    feed, reader = scene.feeds[FEED], scene.consumers["all"]
+    feed.edit("locations", 2, lambda row: row | {"publish": False})  # type: ignore[operator]
+    feed.edit("locations", 3, lambda row: row | {"publish": "false"})  # type: ignore[operator]
+    await imported(scene)
+    hidden = {feed.location_id(2), feed.location_id(3)}
+    assert hidden.isdisjoint(ids(await reader.rows(LOCATIONS)))
+    assert hidden.isdisjoint(row["location_id"] for row in await reader.rows(CONNECTOR_PRICES))
+
+
 async def test_a_location_that_was_merged_is_removed_q22(world: Begin) -> None:
     """Under its old id it says so on each EVSE, without prices; under the new one it is as it was."""
     scene = await market(world, ACME)
@@ -465,6 +501,25 @@ async def test_of_two_locations_with_one_id_ours_is_served(world: Begin) -> None
     assert places[theirs]["name"] == "Neude"
     rows = [row for row in await reader.rows(CONNECTOR_PRICES) if row["location_id"].lower() == theirs]
     assert [(row["evse_uid"], row["connector_id"]) for row in rows] == [("U1", "1"), ("U1", "2")]
+
+
+async def test_of_two_operators_of_ours_with_one_location_id_one_is_served(world: Begin) -> None:
+    """A reader couldn't tell their connectors apart: those of the other aren't there either."""
+    reader = Consumer("reader-token")
+    other = Cast(name="other", role="CPO", country="NL", party="TWO", business="Two", start="none")
+    scene = await world(backends=(CORE, other), consumers={"reader": reader})
+    theirs = square(tariffs=("SPONTAN",)) | {"party_id": "TWO"}
+    for evse in theirs["evses"]:
+        evse |= {"uid": f"X{evse['uid']}", "evse_id": evse["evse_id"].replace("EXA", "TWO")}
+    for backend, tariff, place in (
+        (scene.backends["backend"], adhoc(), square(tariffs=("SPONTAN",))),
+        (scene.backends["other"], adhoc(0.7, party_id="TWO"), theirs),
+    ):
+        assert (await backend.push_tariff(tariff)).ok
+        assert (await backend.push_location(place)).ok
+    (place,) = await reader.rows(LOCATIONS)
+    uids = {evse["uid"] for evse in place["evses"]}
+    assert {row["evse_uid"] for row in await reader.rows(CONNECTOR_PRICES)} == uids
 
 
 async def test_odd_rows_of_a_feed_are_served_as_they_are(world: Begin) -> None:
@@ -511,6 +566,29 @@ async def test_who_asks_at_once_is_served_from_one_cutting(world: Begin, monkeyp
     pages = await asyncio.gather(*(reader.read(path) for path in PATHS for _ in range(5)))
     assert all(page.ok for page in pages)
     assert REGISTRY.get_sample_value("ocpi_gateway_price_cutting_seconds_count") == before + 1
+
+
+async def test_nobody_waits_for_the_lists_of_another_view(world: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long list of a feed takes its time; what an app without a licence sees is there at once."""
+    scene = await market(world, ACME)
+    await imported(scene)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    whole = Store.all_prices
+
+    async def slowly(store: Store, feed: str, run: str) -> AsyncIterator[Any]:
+        begun.set()
+        await go_on.wait()
+        async for page in whole(store, feed, run):
+            yield page
+
+    monkeypatch.setattr(Store, "all_prices", slowly)
+    long = asyncio.create_task(scene.consumers["all"].rows(PRICES))
+    async with asyncio.timeout(5):
+        await begun.wait()
+        assert await scene.consumers["app"].rows(LOCATIONS)
+    assert not long.done()
+    go_on.set()
+    assert len(await long) > 1
 
 
 async def test_lists_that_stay_the_same_arent_written_again(world: Begin) -> None:

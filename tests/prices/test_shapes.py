@@ -555,6 +555,11 @@ def test_money_is_written_without_noise() -> None:
     text = dumps(write_new(priced).data).decode()
     for amount in ('"price_excl_vat":0.10', '"price_excl_vat":10', '"price_excl_vat":0.000000'):
         assert amount in text
+    limited = {
+        "price_components": components,
+        "restrictions": {"min_kwh": Decimal("1E+1"), "max_power": Decimal("2.2E+1")},
+    }
+    assert b'"restrictions":{"min_kwh":10,"max_power":22}' in dumps(write_new(read(row(limited))).data)
     fee = read(row(product={"subscription_fee_excl_vat": Decimal("9.9")}))
     assert write_new(fee).data["product"]["subscription_fee_excl_vat"] == "9.9000"
     assert write_entry(fee).data["product"]["subscription_fee_excl_vat"] == Decimal("9.9")
@@ -722,7 +727,24 @@ def test_rows_of_connectors_are_known_by_three_ids() -> None:
     crawl = Crawl(URL, 10, id_of=CONNECTOR_ID, cursor=True)
     rows = [{"location_id": "L", "evse_uid": uid, "connector_id": "1"} for uid in ("a", "b", "a")]
     assert len(crawl.take(HttpAnswer(status=200, body={"status": 1000, "data": rows, "total": 9}))) == 2
-    assert crawl.next == f"{URL}?limit=10&offset=2"
+    assert crawl.next == f"{URL}?limit=10&offset=3"
+
+
+def test_a_row_that_is_there_twice_counts_where_the_feed_says_it_twice() -> None:
+    """Twice on one page it is told and counts; on two pages the list has moved, and another row is missing."""
+
+    def page(*ids: str) -> HttpAnswer:
+        return HttpAnswer(status=200, body={"status": 1000, "data": [{"id": id} for id in ids], "total": 4})
+
+    crawl = Crawl(URL, 2)
+    assert crawl.take(page("a", "a")) == [{"id": "a"}]
+    assert [*crawl.doubles] == [("a",)]
+    assert crawl.take(page("b", "c")) == [{"id": "b"}, {"id": "c"}]
+    assert ([*crawl.doubles], crawl.rows, crawl.complete) == ([], 4, True)
+    moved = Crawl(URL, 2)
+    for ids in (("a", "b"), ("b", "c"), ("c",)):
+        moved.take(page(*ids))
+    assert ([*moved.doubles], moved.rows, moved.next, moved.complete) == ([], 3, None, False)
 
 
 @pytest.mark.parametrize("link", [f"{URL}?limit=2", "https://elsewhere.example/prices?offset=2", "gopher://x"])
@@ -733,6 +755,15 @@ def test_a_link_that_leads_nowhere(link: str) -> None:
         crawl.take(
             HttpAnswer(status=200, headers={"Link": f'<{link}>; rel="next"'}, body={"status": 1000, "data": [1]})
         )
+
+
+def test_a_link_without_tls_is_called_with_it() -> None:
+    """Behind a proxy a server believes that it is called without; our key goes the way that the file says."""
+    assert URL.startswith("https://")
+    crawl = Crawl(URL, 1)
+    link = f'<http{URL[5:]}?offset=1>; rel="next"'
+    crawl.take(HttpAnswer(status=200, headers={"Link": link}, body={"status": 1000, "data": [1]}))
+    assert crawl.next == f"{URL}?offset=1"
 
 
 @pytest.mark.parametrize(

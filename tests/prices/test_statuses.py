@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -86,6 +87,52 @@ async def test_an_old_push_is_passed_over(world: Begin) -> None:
     assert (evse["status"], evse["last_updated"]) == ("CHARGING", "2126-01-01T23:00:00Z")
 
 
+async def test_of_pushes_side_by_side_the_newest_stays(world: Begin) -> None:
+    """In whatever order they come in and are looked at."""
+    scene = await fed(world)
+    for minute in range(3):
+        bodies = [{"status": f"S{at}", "last_updated": f"2126-01-01T00:0{minute}:0{at}Z"} for at in (3, 1, 5, 2, 4, 0)]
+        answers = await asyncio.gather(*(push(scene, body) for body in bodies))
+        assert {answer.status_code for answer in answers} == {1000}
+        assert (await served(scene))["evses"][0]["status"] == "S5"
+
+
+async def test_an_evse_without_connectors_has_a_status(world: Begin) -> None:
+    """It has no price, but it is served, with what was pushed of it."""
+    scene = await fed(world)
+    feed = scene.feeds[FEED]
+    bare = {"uid": "BARE", "status": "AVAILABLE", "last_updated": "2026-01-01T00:00:00Z"}
+    feed.edit("locations", feed.location(E1), lambda row: row | {"evses": [bare, *row["evses"]]})  # type: ignore[operator, index]
+    await imported(scene)
+    where = ("NL", "ECO", feed.location_id(E1), "BARE")
+    assert (await push(scene, {"status": "CHARGING"}, *where)).status_code == 1000
+    assert (await served(scene))["evses"][0]["status"] == "CHARGING"
+    later = bare | {"status": "OUTOFORDER", "last_updated": "2126-01-01T00:00:00Z"}
+    feed.edit("locations", feed.location(E1), lambda row: row | {"evses": [later]})  # type: ignore[operator]
+    await imported(scene)
+    assert (await served(scene))["evses"] == [later]
+    assert await scene.gateway.store.statuses(FEED, [(feed.location_id(E1), "BARE")]) == [None]
+
+
+async def test_a_push_while_the_feed_is_read_isnt_forgotten(world: Begin) -> None:
+    """Not even if what it replaces is: a newer run has read something newer than that, and older than this."""
+    scene = await fed(world)
+    feed = scene.feeds[FEED]
+    assert (await push(scene, {"status": "CHARGING", "last_updated": "2126-01-01T00:00:01Z"})).ok
+    feed.set_status(E1, "OUTOFORDER", datetime(2126, 1, 1, 0, 0, 2, tzinfo=UTC))
+    pushed: list[asyncio.Task[Exchange]] = []
+
+    def meanwhile() -> None:
+        body = {"status": "BLOCKED", "last_updated": "2126-01-01T00:00:03Z"}
+        pushed.append(asyncio.create_task(push(scene, body)))
+        feed.delay = 0.2  # time for it, before the run ends
+
+    feed.meanwhile("prices", meanwhile)
+    await imported(scene)
+    assert (await pushed[0]).status_code == 1000
+    assert (await served(scene))["evses"][0]["status"] == "BLOCKED"
+
+
 async def test_what_is_read_later_counts(world: Begin) -> None:
     """A run that says something newer of the EVSE ends what was pushed; one that says nothing new doesn't."""
     scene = await fed(world)
@@ -109,6 +156,18 @@ async def test_a_merged_location_is_known_by_its_old_id_q22(world: Begin) -> Non
     await imported(scene)
     assert (await push(scene, {"status": "CHARGING"}, "NL", "ECO", old, feed.evse_uid(E1))).status_code == 1000
     assert (await served(scene))["evses"][0]["status"] == "CHARGING"
+
+
+async def test_what_was_pushed_of_a_location_stays_when_it_is_merged_q22(world: Begin) -> None:
+    """It shows at the new one, and nothing is kept of the old one."""
+    scene = await fed(world)
+    feed, store = scene.feeds[FEED], scene.gateway.store
+    old = (feed.location_id(E1), feed.evse_uid(E1))
+    assert (await push(scene, {"status": "CHARGING", "last_updated": "2126-01-01T00:00:00Z"})).ok
+    feed.move(E1)
+    await imported(scene)
+    assert (await served(scene))["evses"][0]["status"] == "CHARGING"
+    assert await store.statuses(FEED, [old]) == [None]
 
 
 async def test_where_nothing_is_known(world: Begin) -> None:

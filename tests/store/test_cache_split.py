@@ -99,7 +99,7 @@ async def test_what_price_feeds_tell_lies_in_main(split: Split, cache: Process) 
     """Runs, statuses and what is said of connectors, be they ours: a cache that is lost would lose prices."""
     await split.stage_locations("eco", "1", [("L1", b"{}")])
     await split.feed_keep("eco", b"1", run="1")
-    await split.status_keep("eco", "L1", "E1", b"{}")
+    await split.status_keep("eco", "L1", "E1", b"{}", former=None)
     await split.attach("eco", ACM, {"E1:1": {Audience.ADHOC: ["P1"]}})
     await split.imported_keep("eco", {Name(Module.TARIFFS, ACM, "P1"): None})
     assert await cache.say("DBSIZE") == 0

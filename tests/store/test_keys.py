@@ -83,7 +83,7 @@ async def use_everything(store: Store) -> None:
     await store.shelf_use("adhoc+feeds", "prices.1", further=True)
     await store.stage_locations("eco", "1", [("L1", b"{}")])
     await store.feed_keep("eco", b"", run="1")
-    await store.status_keep("eco", "L1", "E1", b"{}")
+    await store.status_keep("eco", "L1", "E1", b"{}", former=None)
     await store.attach("eco", EXA, {"E1:1": {Audience.ADHOC: ["T1"]}})
     await store.imported_keep("eco", {TARIFF: None})
     await store.command("SET", store.keys.cache(), b"mark")  # as test_cache_split has it

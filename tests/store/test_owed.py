@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from gateway.model.modules import Module
-from gateway.model.names import Backlog, CdrState, Due, Held, Name, Sent
+from gateway.model.names import Backlog, CdrState, Due, Early, Held, Name, Sent
 from gateway.model.party import Party
 from gateway.store.redis import Store
 
@@ -55,6 +55,33 @@ async def test_a_link_may_be_owed_everything_at_once(store: Store) -> None:
     assert {entry.name for entry in due} == {*names, LOCATION}
     assert len({entry.ticket for entry in due}) == 1204
     assert await store.owing() == ["acme"]
+
+
+async def test_what_goes_first_is_told_while_it_is_due_and_nothing_is_taken(store: Store) -> None:
+    """Those among the objects named that are due by a time; what the receiver has stays as certain as it was."""
+    first, later, absent = (Name(Module.TARIFFS, EXA, id) for id in ("FIRST", "LATER", "ABSENT"))
+    await store.owe("acme", LOCATION, 500)
+    await store.settle("acme", await sole_due(store), SENT)
+    await store.owe("acme", first, 800)
+    await store.owe("acme", later, 900)
+    with pytest.raises(Early) as early:
+        await store.take("acme", LOCATION, before=[absent, later, first], by_ms=800)
+    assert early.value.before == (first,)
+    with pytest.raises(Early) as early:
+        await store.take("acme", LOCATION, before=[absent, later, first], by_ms=900)
+    assert set(early.value.before) == {first, later}
+    assert await store.take("acme", LOCATION, before=[absent, later], by_ms=899) == SENT
+    assert await store.take("acme", LOCATION, before=[first], by_ms=0) == evolve(SENT, version="")
+
+
+async def test_entries_are_found_among_many_names(store: Store) -> None:
+    """However many names are asked for, those that are owed now or later come, with their times."""
+    names = [Name(Module.LOCATIONS, EXA, str(i)) for i in range(1203)]
+    await store.owe("acme", names[7], 500)
+    await store.owe("acme", names[1201], 2**50)
+    found = await store.owed_among("acme", names)
+    assert [(due.name, due.at) for due in found] == [(names[7], 500), (names[1201], 2**50)]
+    assert await store.owed_among("acme", []) == []
 
 
 async def test_a_settled_entry_is_gone_and_what_was_confirmed_is_known(store: Store) -> None:

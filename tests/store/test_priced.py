@@ -156,7 +156,7 @@ async def test_a_forgotten_feed_leaves_nothing(store: Store) -> None:
     for feed in ("eco", "other"):
         await store.stage_locations(feed, "1", [("L1", LOCATION)])
         await store.feed_keep(feed, b"1", run="1")
-        await store.status_keep(feed, "L1", "E1", b"{}")
+        await store.status_keep(feed, "L1", "E1", b"{}", former=None)
     await store.feed_forget("eco")
     await store.feed_forget("eco")
     assert await store.feeds() == ["other"]
@@ -252,13 +252,23 @@ async def test_locations_that_were_there_before(store: Store) -> None:
 async def test_statuses_are_kept_by_location_and_evse(store: Store) -> None:
     """Two locations may have EVSEs of one uid; the last one told counts; they outlive a run."""
     assert await store.statuses("eco", []) == []
-    await store.status_keep("eco", "L1", "1", b"old")
-    await store.status_keep("eco", "L1", "1", b"new")
-    await store.status_keep("eco", "L2", "1", b"other")
+    assert await store.status_keep("eco", "L1", "1", b"old", former=None)
+    assert await store.status_keep("eco", "L1", "1", b"new", former=b"old")
+    assert await store.status_keep("eco", "L2", "1", b"other", former=None)
     assert await store.statuses("eco", [("L2", "1"), ("L1", "1"), ("L1", "2")]) == [b"other", b"new", None]
-    await store.statuses_forget("eco", [])
-    await store.statuses_forget("eco", [("L1", "1"), ("L3", "1")])
+    await store.statuses_forget("eco", {})
+    await store.statuses_forget("eco", {("L1", "1"): b"new", ("L3", "1"): b"new"})
     assert await store.statuses("eco", [("L2", "1"), ("L1", "1")]) == [b"other", None]
+
+
+async def test_a_status_that_changed_since_it_was_looked_at_stays(store: Store) -> None:
+    """Neither replaced nor forgotten by whoever knows an older one; what is there already may be said again."""
+    assert await store.status_keep("eco", "L1", "1", b"new", former=None)
+    assert await store.status_keep("eco", "L1", "1", b"new", former=None)
+    for former in (None, b"old"):
+        assert not await store.status_keep("eco", "L1", "1", b"other", former=former)
+    await store.statuses_forget("eco", {("L1", "1"): b"old"})
+    assert await store.statuses("eco", [("L1", "1")]) == [b"new"]
 
 
 async def test_a_large_feed_is_staged_and_read_some_at_a_time_each_row_once(store: Store) -> None:
