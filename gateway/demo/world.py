@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
@@ -357,9 +358,10 @@ def _indented(text: str) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ports of loopback that nobody listens on."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+    """Different ports of loopback that nobody listens on, below those that the kernel gives to clients."""
+    while True:
+        ports = [10_000 + secrets.randbelow(10_000) for _ in range(count)]  # not random: workers may be seeded alike
+        with ExitStack() as stack, suppress(OSError):
+            for port in ports:
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return ports

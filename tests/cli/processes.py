@@ -141,7 +141,9 @@ class Running:
     async def end(self) -> int:
         """Its exit code, when it has ended."""
         await self._read()
-        return await self.process.wait()
+        await self.process.communicate()  # to the end of both: a pipe that is left is found by another test
+        assert self.process.returncode is not None
+        return self.process.returncode
 
     async def _read(self, *until: str) -> None:
         assert self.process.stderr is not None
