@@ -79,7 +79,8 @@ def plot(world: World) -> tuple[Chapter, ...]:
         ),
         Chapter(
             "Prices of a feed",
-            "Read, and laid on our connectors. Who asks for ad hoc prices gets them; Acme, on 2.1.1, doesn't.",
+            "Eco tells what drivers without a contract pay at our connector. It becomes a tariff there, for who asks"
+            " for such: Kiosk, and 2.2.1 by default; not Acme. Then Map and Blog read prices from us.",
             (prices_are_imported, prices_are_served),
         ),
         Chapter(
@@ -379,15 +380,17 @@ async def prices_are_imported(story: Story, world: World) -> None:
         )
         for arrival in arrivals:
             await story.arrives("the import", world, arrival, after=before[at], crossed=crossed)
+    plug = world[KIOSK.name].stored.with_id("locations", "UTRECHT-1")["evses"][1]["connectors"][0]
+    story.tell(f"          at Kiosk, connector E2/1 names tariff {plug['tariff_id']}")
     await world.gateway.courier.settle_down(1)
     story.check("what Acme got", len(world[ACME.name].received), before[ACME.name])
 
 
 async def prices_are_served(story: Story, world: World) -> None:
     """In the feed's own form: who may not see what came from a feed sees what we have said ourselves, which is none."""
-    for name, must in (("map", 5), ("blog", 0)):
+    for name, must, why in (("map", 5, "it has a licence"), ("blog", 0, "it has no licence")):
         page = await world.consumers[name].read("/eco-movement/prices")
-        story.line(name, "gateway", "GET prices", page.status_code, f"{len(page.data)} prices")
+        story.line(name, "gateway", "GET prices", page.status_code, f"{len(page.data)} prices: {why}")
         story.check(f"{name}: how many prices", len(page.data), must)
         story.check(f"{name}: for whom", [row["product"]["type"] for row in page.data], ["adhoc"] * must)
 

@@ -30,6 +30,7 @@ from gateway.demo.journal import Exchange, Journal, Received
 from gateway.demo.line import Line
 from gateway.demo.lists import Generated, Lists
 from gateway.demo.modules import Decision, Modules
+from gateway.demo.platform import Platform
 from gateway.demo.shelf import Object, Shelf
 from gateway.demo.verbs import Verbs
 
@@ -38,11 +39,10 @@ __all__ = ["Exchange", "HandshakeFailed", "Peer", "Received", "Role"]
 _LARGEST_BODY: Final = 64 * 1024 * 1024
 
 
-class Peer(Verbs):
+class Peer(Verbs, Platform):
     """One simulated platform.
 
     Attributes:
-        received, complaints: see ``journal``.
         stored: what others pushed to it. ``objects`` is short for ``stored.objects``.
         own: what it owns, and lists when asked.
         handshake: for the odd step out of order; ``handshake.credentials(token)`` is its credentials object,
@@ -112,14 +112,6 @@ class Peer(Verbs):
         self._door.give_up()
         await self.line.close()
 
-    async def up(self) -> None:
-        """Listen, on the same port as before. Does nothing if it listens already."""
-        await self._door.up()
-
-    async def down(self) -> None:
-        """Refuse connections, and cut those that are open. The port stays ours."""
-        await self._door.down()
-
     # Looking inside
 
     @property
@@ -134,14 +126,6 @@ class Peer(Verbs):
     def party(self) -> Party:
         """The party of its first role."""
         return self.who.roles[0].party
-
-    @property
-    def received(self) -> list[Received]:
-        return self._journal.received
-
-    @property
-    def complaints(self) -> list[str]:
-        return self._journal.complaints
 
     @property
     def objects(self) -> dict[str, dict[str, Object]]:

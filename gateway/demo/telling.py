@@ -117,6 +117,7 @@ class Story:
     wrong: list[str] = field(factory=list)
     crossings: list[Crossed] = field(factory=list)
     answers: dict[str, Exchange] = field(factory=dict)
+    _feeds: frozenset[str] = frozenset()
     _more: asyncio.Event = field(factory=asyncio.Event)
 
     # Playing ----------------------------------------------------------------------------------------------------------
@@ -127,6 +128,7 @@ class Story:
         Raises:
             AssertionError, TimeoutError: something that must arrive didn't; the story can't go on.
         """
+        self._feeds = frozenset(world.feeds)
         for number, chapter in enumerate(chapters, start=1):
             self.tell(f"\n{number}. {chapter.title}")
             self.tell(textwrap.fill(chapter.plain, WIDTH, initial_indent="   ", subsequent_indent="   "))
@@ -182,9 +184,13 @@ class Story:
         """A message went through the gateway, or (of what it asks by itself) came from it."""
         self.crossings.append(crossing)
         self._more.set()
-        own = crossing.source == crossing.target
+        source = f"{crossing.source} {crossing.source_version}"
+        if crossing.source == crossing.target:
+            source = "gateway"
+        elif crossing.source in self._feeds:
+            source = crossing.source  # which speaks no version of OCPI
         self.line(
-            "gateway" if own else f"{crossing.source} {crossing.source_version}",
+            source,
             f"{crossing.target_version} {crossing.target}",
             f"{crossing.verb} {crossing.module}" + (f"/{crossing.action}" if crossing.action else ""),
             crossing.status,

@@ -18,17 +18,19 @@ from gateway.demo.feed.stock import LISTS, Edit, ListName, Stock
 from gateway.demo.identity import Counterpart, Identity, Role
 from gateway.demo.journal import Exchange, Journal, Received
 from gateway.demo.line import Line, join
+from gateway.demo.platform import Platform
 
 _DEARER: Final = Decimal("0.01")
 _ALWAYS: Final = 2**31
 
 
-class Feed:
+class Feed(Platform):
     """One simulated feed. A location is meant by its number, or by an EVSE id of ours that is there.
 
     Attributes:
         paging: how it cuts lists: limits, Links, a ``total`` that lies.
-        received, complaints: see ``journal``; complaints are about answers to status pushes.
+        received: the ``module`` of a request is the list that it means.
+        complaints: about answers to status pushes.
     """
 
     def __init__(
@@ -65,14 +67,6 @@ class Feed:
         await self.down()
         self._door.give_up()
         await self._line.close()
-
-    async def up(self) -> None:
-        """Listen, on the same port as before. Does nothing if it listens already."""
-        await self._door.up()
-
-    async def down(self) -> None:
-        """Refuse connections, and cut those that are open. The port stays ours."""
-        await self._door.down()
 
     # Where it is read
 
@@ -260,15 +254,6 @@ class Feed:
         self.paging.link_style, self.paging.total, self.paging.cursors = "plain", None, True
 
     # What it has seen
-
-    @property
-    def received(self) -> list[Received]:
-        """Every request: ``path``, ``query``, ``headers["authorization"]``; ``module`` is the list that it means."""
-        return self._journal.received
-
-    @property
-    def complaints(self) -> list[str]:
-        return self._journal.complaints
 
     async def wait_for(
         self,
