@@ -19,7 +19,7 @@ import click
 from attrs import frozen
 
 from gateway.cli.named import no_link
-from gateway.cli.options import Tools, config_option, data_folder, data_option, moment_of
+from gateway.cli.options import Tools, config_option, data_folder, data_option, json_option, moment_of
 from gateway.cli.state import done_with, loaded
 from gateway.cli.translate import party_of
 from gateway.ledger.book import BECOMES, DECIDABLE, OPEN, OWED_MODULES, Book, Decision, Entry, Verdict, Wanted
@@ -127,7 +127,6 @@ _OPTIONS: Final = (
     config_option,
     data_option,
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
 
 def _on_the_ledger(verb: Callable[..., None]) -> Callable[..., None]:

@@ -62,6 +62,11 @@ def data_option(verb: F) -> F:
     )(verb)  # fmt: skip
 
 
+def json_option(verb: F) -> F:
+    """``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")(verb)
+
+
 def data_folder(given: Path | None) -> Path:
     """Where the embedded Redis keeps its files."""
     if given is not None:

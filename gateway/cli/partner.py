@@ -16,7 +16,7 @@ import click
 from attrs import frozen
 
 from gateway.cli.named import link_of
-from gateway.cli.options import Tools, config_option, data_folder, data_option, moment_of, moment_text
+from gateway.cli.options import Tools, config_option, data_folder, data_option, json_option, moment_of, moment_text
 from gateway.cli.pricing import lines, shown
 from gateway.cli.state import done_with, loaded
 from gateway.cli.wished import wished
@@ -31,7 +31,6 @@ _UNLESS_SAID: Final = timedelta(hours=24)
 
 _GAP: Final = "  "
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 id_argument = click.argument("id_", metavar="ID")
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import click
 
-from gateway.cli.options import Tools, config_option, data_folder, data_option, moment_text
+from gateway.cli.options import Tools, config_option, data_folder, data_option, json_option, moment_text
 from gateway.cli.state import done_with, loaded
 from gateway.prices import BeingRead, PriceFeeds, Report, Status
 from gateway.prices.states import Result
@@ -30,8 +30,6 @@ _WAIT_S: Final = 30.0
 _LOOK_S: Final = 0.3
 
 Progress = Callable[[str], None] | None
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
 
 @click.group(epilog="Example: ocpi-gateway prices status")

@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from gateway.cli.named import link_of
-from gateway.cli.options import Tools, config_option, data_folder, data_option, moment_text
+from gateway.cli.options import Tools, config_option, data_folder, data_option, json_option, moment_text
 from gateway.cli.state import done_with, loaded
 from gateway.cli.wished import wished
 from gateway.model.modules import MODULES, Module
@@ -25,8 +25,6 @@ from gateway.web.wishes import Deed, Outcome, Pulled, Wanted
 
 _LISTED: Final = [module.value for module, facts in MODULES.items() if facts.ledger]
 _GAP: Final = "  "
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
 
 @click.group(epilog="Example: ocpi-gateway sync status")

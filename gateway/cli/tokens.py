@@ -15,7 +15,7 @@ from gateway import telemetry
 from gateway.announced import Announced
 from gateway.authorize import Decision
 from gateway.case import Case, Cases
-from gateway.cli.options import Tools, config_option, data_folder, data_option, refuse
+from gateway.cli.options import Tools, config_option, data_folder, data_option, json_option, refuse
 from gateway.cli.state import opened
 from gateway.cli.translate import party_of
 from gateway.directory import Directory, Link
@@ -38,7 +38,6 @@ from gateway.web.json import CODEC, dumps
 _AWAY: Final = "Redis is away: nothing is known of tokens"
 
 uid_argument = click.argument("uid")
-json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
 
 @frozen(kw_only=True)

@@ -30,8 +30,7 @@ class Difference:
 
     Attributes:
         added, removed, changed: ids of links: backends and partners.
-        feeds_added, feeds_removed, feeds_changed: ids of price feeds.
-        consumers_added, consumers_removed, consumers_changed: ids of those whom we serve prices.
+        prices_added, prices_removed, prices_changed: ids of price feeds, and of those whom we serve prices.
         gateway: keys of ``gateway.yaml`` that are taken over.
         restart: keys of ``gateway.yaml`` that count only after a restart.
     """
@@ -39,12 +38,9 @@ class Difference:
     added: tuple[str, ...]
     removed: tuple[str, ...]
     changed: tuple[str, ...]
-    feeds_added: tuple[str, ...]
-    feeds_removed: tuple[str, ...]
-    feeds_changed: tuple[str, ...]
-    consumers_added: tuple[str, ...]
-    consumers_removed: tuple[str, ...]
-    consumers_changed: tuple[str, ...]
+    prices_added: tuple[str, ...]
+    prices_removed: tuple[str, ...]
+    prices_changed: tuple[str, ...]
     gateway: tuple[str, ...]
     restart: tuple[str, ...]
 
@@ -52,20 +48,16 @@ class Difference:
 def compare(before: Settings, after: Settings) -> Difference:
     """From the one to the other."""
     links = _moves(before.links, after.links)
-    feeds = _moves(before.feeds, after.feeds)
-    consumers = _moves(before.consumers, after.consumers)
+    prices = _moves(before.prices, after.prices)
     keys = [field.name for field in attrs.fields(Settings) if field.name not in _ASIDE]
     differing = [key for key in keys if getattr(before, key) != getattr(after, key)]
     return Difference(
         added=links.added,
         removed=links.removed,
         changed=links.changed,
-        feeds_added=feeds.added,
-        feeds_removed=feeds.removed,
-        feeds_changed=feeds.changed,
-        consumers_added=consumers.added,
-        consumers_removed=consumers.removed,
-        consumers_changed=consumers.changed,
+        prices_added=prices.added,
+        prices_removed=prices.removed,
+        prices_changed=prices.changed,
         gateway=tuple(key for key in differing if key not in _FIXED),
         restart=tuple(key for key in differing if key in _FIXED),
     )

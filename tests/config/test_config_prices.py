@@ -458,7 +458,7 @@ def test_a_reload_tells_which_feeds_and_consumers_are_new_gone_and_different(fol
     for name, text in {"eco": FEED, "gone": OLD, "app": CONSUMER, "left": CONSUMER.replace("APP", "NEXT")}.items():
         folder.partner(name=name, text=text)
     before = folder.load()
-    assert not any(getattr(compare(before, folder.load()), name) for name in ("feeds_changed", "consumers_changed"))
+    assert compare(before, folder.load()).prices_changed == ()
     for name in ("gone", "left"):
         (folder.path / f"partners/{name}.yaml").unlink()
     folder.partner(name="eco", text=FEED + "  every: 1h\n").partner(name="new", text=OLD)
@@ -466,8 +466,9 @@ def test_a_reload_tells_which_feeds_and_consumers_are_new_gone_and_different(fol
     folder.partner(name="late", text=CONSUMER.replace("APP", "NEXT"))
     after = folder.load()
     found = compare(before, after)
-    assert (found.feeds_added, found.feeds_removed, found.feeds_changed) == (("new",), ("gone",), ("eco",))
-    assert (found.consumers_added, found.consumers_removed, found.consumers_changed) == (("late",), ("left",), ("app",))
+    assert found.prices_added == ("new", "late")
+    assert found.prices_removed == ("gone", "left")
+    assert found.prices_changed == ("eco", "app")
     assert (found.added, found.removed, found.changed, found.gateway, found.restart) == ((), (), (), (), ())
     assert taken_over(before, after) == after
 
@@ -476,7 +477,7 @@ def test_a_link_that_becomes_a_feed_is_gone_and_the_feed_new(folder: Folder) -> 
     """One id, two kinds: what was owed to the link counts as of a link whose file is gone."""
     before = folder.partner(name="eco").load()
     found = compare(before, folder.partner(name="eco", text=FEED).load())
-    assert (found.removed, found.feeds_added, found.changed) == (("eco",), ("eco",), ())
+    assert (found.removed, found.prices_added, found.changed) == (("eco",), ("eco",), ())
 
 
 def test_settings_of_one_reading_are_those_of_the_next(folder: Folder) -> None:
