@@ -377,7 +377,9 @@ class PriceFeeds:
             flagged=tuple(flags.kept), flags=flags.count, refused=None if refused is None else MASK.text(refused),
         )  # fmt: skip
         if found is not None:
-            report = evolve(report, rows=found.rows, tariffs=found.tariffs, connectors=found.connectors)
+            report = evolve(report, rows=found.rows, connectors=found.connectors)
+            if refused is None:  # a run that doesn't count begins and ends no tariff
+                report = evolve(report, tariffs=found.tariffs)
         return report, found
 
     async def _keep(self, feed: FeedSettings, state: FeedState, report: Report, found: Found, fence: int) -> None:

@@ -17,11 +17,12 @@ from typing import Any, Final
 import aiohttp
 from attrs import define, field
 
+from gateway.demo.world import free_ports
 from tests.faults.backend import TOKEN_IN, TOKEN_OUT, Backend
 from tests.faults.oracle import Oracle, States, Verdict, percentile
 from tests.faults.partners import OWNER, Partner, emsps
 from tests.faults.records import Books, Key, key_of, now
-from tests.faults.running import REPOSITORY, GatewayProcess, Processor, RedisServer, free_port
+from tests.faults.running import REPOSITORY, GatewayProcess, Processor, RedisServer
 
 GATEWAY: Final = """\
 public_url: http://127.0.0.1:{listen}
@@ -122,7 +123,7 @@ class Rig:
     ) -> GatewayProcess:
         config = self.folder / f"config{number}"
         (config / "partners").mkdir(parents=True)
-        listen, admin = free_port(), free_port()
+        listen, admin = free_ports(2)
         redis = f"redis://127.0.0.1:{redis_port}/0" if redis_port else self.redis.url
         gateway = GATEWAY.format(listen=listen, admin=admin, redis=redis) + self.backend.file()
         (config / "gateway.yaml").write_text(gateway)

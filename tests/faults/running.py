@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Final, Self
 import redis
 from attrs import define, field
 
+from gateway.demo.world import free_ports
 from gateway.store.embedded import find_binary
 from tests.faults.records import now, until
 
@@ -21,19 +21,12 @@ REPOSITORY: Final = Path(__file__).resolve().parents[2]
 START_S: Final = 20.0
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @define(eq=False)
 class RedisServer:
     """A redis-server of its own, with every write on disk before it is acknowledged."""
 
     folder: Path
-    port: int = field(factory=free_port)
+    port: int = field(factory=lambda: free_ports(1)[0])
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
