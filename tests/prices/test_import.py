@@ -19,7 +19,7 @@ from gateway.model.errors import NotFound
 from gateway.model.message import Headers, HttpAnswer, HttpRequest
 from gateway.prices import BeingRead
 from gateway.prices.pages import Pages, Torn
-from gateway.prices.states import MOST_FLAGS, Result
+from gateway.prices.states import MOST_FLAGS, Result, Tariffs
 from gateway.store.redis import Store
 from gateway.tasks import cancelled
 from gateway.web.json import CODEC
@@ -238,6 +238,7 @@ async def test_a_torn_feed_is_refused_and_the_old_data_stay_live(
         with capture_logs() as logs:
             report = await reader.read()
         assert report.refused is not None
+        assert report.tariffs == Tariffs()
         assert reason in report.refused
         assert report.result is result
         state = await reader.state()
