@@ -477,8 +477,13 @@ class Owed(Objects, Protocol):
     async def history(self, link: str, name: Name) -> list[CdrChange]:
         """The changes of one CDR towards one link, oldest first."""
 
-    def lane(self, link: str, name: Name, ms: int) -> AbstractAsyncContextManager[None]:
-        """Alone with this object towards this link, in all replicas."""
+    def lane(self, link: str, name: Name, ms: int, *, turn_ms: int | None = None) -> AbstractAsyncContextManager[None]:
+        """Alone with this object towards this link, in all replicas; who has to wait for longer raises ReceiverTimeout.
+
+        Args:
+            ms: how long to keep it at most.
+            turn_ms: how long to wait for it at most; None: as long as it may be kept.
+        """
 
 
 class Leases(Protocol):

@@ -120,19 +120,20 @@ class Store(Objects, Owed, Pulled, Seen, Awaited, Registrations, News, Prices, A
                     yield link
 
     @asynccontextmanager
-    async def lane(self, link: str, name: Name, ms: int) -> AsyncIterator[None]:
+    async def lane(self, link: str, name: Name, ms: int, *, turn_ms: int | None = None) -> AsyncIterator[None]:
         """Alone with this object towards this link, in all replicas, so that what is said of it arrives in order.
 
         A holder that is killed loses the lane after a second.
 
         Args:
-            ms: how long to wait for the lane at most, and how long to keep it at most: the deadline of the exchange.
+            ms: how long to keep the lane at most: the deadline of the exchange.
+            turn_ms: how long to wait for others that have it at most; None: as long as it may be kept.
 
         Raises:
             ReceiverTimeout: another exchange kept the lane for that long.
         """
         key, who = self.keys.lane(link, name), secrets.token_hex(8)
-        deadline = time.monotonic() + ms / 1000
+        deadline = time.monotonic() + (ms if turn_ms is None else turn_ms) / 1000
         pause = _FIRST_LOOK
         while not await self._enter(key, who, min(ms, _LEASE_MS)):
             if time.monotonic() + pause > deadline:

@@ -15,7 +15,6 @@ Spec: 2.1.1 ``credentials`` 1 and 3, 2.2.1 ``credentials`` 7.1 to 7.3; statuses 
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -48,17 +47,17 @@ from gateway.web.identity import Caller, Credential, Doorkeeper, Scope, authoriz
 
 log = structlog.get_logger()
 
-_TURN_S: Final = 1.0
-"""Seconds to wait for one's turn: whoever has it may be waiting for an answer of the very peer that is asking."""
+_TURN_MS: Final = 1_000
+"""How long to wait for one's turn: whoever has it may be waiting for an answer of the very peer that is asking."""
 
-_LONGEST_S: Final = 180.0
-"""Seconds that a handshake takes at most: two requests of discovery, and a POST or PUT inside which they call back."""
+_LONGEST_MS: Final = 180_000
+"""How long a handshake takes at most: two requests of discovery, and a POST or PUT inside which they call back."""
 
 
 class Lanes(Protocol):
     """Who talks to whom about what, over all replicas."""
 
-    def lane(self, link: str, name: Name, ms: int) -> AbstractAsyncContextManager[None]:
+    def lane(self, link: str, name: Name, ms: int, *, turn_ms: int | None = None) -> AbstractAsyncContextManager[None]:
         """Alone with this name towards this link. Raises ReceiverTimeout, NotDurable."""
 
 
@@ -218,9 +217,8 @@ class Registrar:
             async with AsyncExitStack() as stack:
                 name = Name(Module.CREDENTIALS, self._links.directory.hub, link)
                 try:
-                    async with asyncio.timeout(_TURN_S):
-                        await stack.enter_async_context(self._lanes.lane(link, name, int(_LONGEST_S * 1000)))
-                except (TimeoutError, ReceiverTimeout):
+                    await stack.enter_async_context(self._lanes.lane(link, name, _LONGEST_MS, turn_ms=_TURN_MS))
+                except ReceiverTimeout:
                     raise NotNow("another handshake of this link is under way; try again") from None
                 yield await self._links.reload(link)
         finally:

@@ -89,7 +89,7 @@ def _no_fence() -> None:
         mine.pop(link, None)
 
     @asynccontextmanager
-    async def lane(self: Store, link: str, name: Name, ms: int) -> AsyncIterator[None]:
+    async def lane(self: Store, link: str, name: Name, ms: int, **turn: int | None) -> AsyncIterator[None]:
         yield
 
     async def run(self: Store, name: str, keys: list[str], *args: Any) -> Any:
