@@ -38,6 +38,7 @@ from gateway.exchange import LIVE_S, Exchange, crossing, decided, hop
 from gateway.filing import Filed, Filing
 from gateway.inquiry import Inquiry
 from gateway.lookup import Lookup
+from gateway.model.attached import of_a_feed
 from gateway.model.document import Document
 from gateway.model.errors import (
     GatewayError,
@@ -268,6 +269,8 @@ class Pipeline:
             if stored is None or (stored.deleted and not _told_another(stored, message, source)):
                 raise _not_there(message.module)
             canonical = self._codec.loads(stored.canonical)
+            if of_a_feed(kind, canonical):
+                raise _not_there(message.module)
             return Reading(
                 name=_name(message, canonical), kind=kind, wire=None, canonical=None, before=canonical,
                 stored=stored, facts=facts,
@@ -294,7 +297,7 @@ class Pipeline:
         canonical = await self._completed(name, wire, up.data, before, source)
         return Reading(
             name=name, kind=kind, wire=wire, canonical=canonical, before=before, stored=stored, losses=up.losses,
-            stale=before is not None and message.module is not Module.CDRS and _older(up.data, before), facts=facts,
+            stale=before is not None and not _undated(kind, before) and _older(up.data, before), facts=facts,
         )  # fmt: skip
 
     async def _read_part(
@@ -305,6 +308,8 @@ class Pipeline:
         name = await self._name_of_part(message)
         stored = await self._stored(name, variant)
         before = self._codec.loads(stored.canonical)
+        if of_a_feed(kind, before):
+            raise _not_there(message.module)
         base = await self._in_wire_form(stored, kind, message, source, directory, adapter)
         policy = source.dialect.policy
         if message.verb is Verb.PATCH:
@@ -684,6 +689,11 @@ def _in_own_body(error: InvalidObject, ref: Ref) -> InvalidObject:
 def _of_fragment(losses: tuple[Loss, ...], fragment: Mapping[str, Any]) -> tuple[Loss, ...]:
     """What is lost of a PATCH, rather than of the object that it was merged into."""
     return tuple(loss for loss in losses if loss.pointer.partition("/")[2].partition("/")[0] in fragment)
+
+
+def _undated(kind: Kind, before: Mapping[str, Any]) -> bool:
+    """Whether the moment of what is known makes nothing older: of a bill, and of what its owner didn't say."""
+    return kind is Kind.CDR or of_a_feed(kind, before)
 
 
 def _older(after: Mapping[str, Any], before: Mapping[str, Any]) -> bool:

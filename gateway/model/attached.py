@@ -81,6 +81,11 @@ def audience_of(tariff: Mapping[str, Any]) -> Audience:
     return Audience.ADHOC if tariff.get("type") == TariffType.AD_HOC_PAYMENT else Audience.WHOLESALE
 
 
+def of_a_feed(kind: Kind, thing: Mapping[str, Any]) -> bool:
+    """Whether a feed said a canonical object, and not its owner: only tariffs are ever said so."""
+    return kind is Kind.TARIFF and SINCE in thing
+
+
 def not_for(tariff: Mapping[str, Any], audiences: Collection[str]) -> str | None:
     """Why a canonical tariff isn't for a link that asks for these audiences; None if it is."""
     audience = audience_of(tariff)

@@ -375,6 +375,49 @@ async def test_a_tariff_that_the_backend_takes_over_is_the_backends(world: Begin
     assert scene["volt"].stored.with_id("tariffs", price)["type"] == "REGULAR"
 
 
+async def test_whatever_the_backend_says_under_the_id_of_a_price_counts(world: Begin) -> None:
+    """The moment of a feed's price isn't the backend's: a tariff that was updated long before is none the less said."""
+    scene = await market(world, VOLT)
+    await imported(scene)
+    price = scene.feeds[FEED].price_id(E1)
+    said = await scene.backend.push_tariff({**standard(), "id": price, "last_updated": "2020-01-01T00:00:00Z"})
+    assert (said.ok, said.message) == (True, "Accepted")
+    await settled(scene)
+    assert scene["volt"].stored.with_id("tariffs", price)["type"] == "REGULAR"
+    again = await scene.backend.push_tariff({**standard(), "id": price, "last_updated": "2019-01-01T00:00:00Z"})
+    assert again.message == "Older than what is known: nothing was changed"
+
+
+@pytest.mark.parametrize("version", ["2.1.1", "2.2.1"])
+async def test_a_backend_takes_back_no_price_of_a_feed(world: Begin, version: str) -> None:
+    """It never said that tariff, so it has none to change or delete; partners keep it, and so does the connector."""
+    scene = await world(VOLT, backend=evolve(CORE, version=version), feeds={FEED: source()})
+    assert (await scene.backend.push_location(square(tariffs=()) if version == "2.2.1" else square_211())).ok
+    await imported(scene)
+    price = scene.feeds[FEED].price_id(E1)
+    heard = len(scene["volt"].received)
+    answers = [await scene.backend.delete("tariffs", "NL", "EXA", price)]
+    if version == "2.1.1":  # the only one with a PATCH of tariffs
+        answers.append(await scene.backend.patch("tariffs", "NL", "EXA", price, body={"currency": "SEK"}))
+    assert {(answer.http, answer.status_code) for answer in answers} == {(404, 2001)}
+    await settled(scene)
+    assert pushes(scene["volt"], heard) == []
+    assert (tariffs_of(scene["volt"]), tariffs_at(scene["volt"])["U1/1"]) == ({price}, [price])
+
+
+def square_211() -> dict[str, Any]:
+    """Our square without tariffs, as a backend on 2.1.1 says it."""
+    given = square(tariffs=())
+    rest = {name: said for name, said in given.items() if name not in ("country_code", "party_id", "publish")}
+
+    def connector(plug: dict[str, Any]) -> dict[str, Any]:
+        named = {{"max_voltage": "voltage", "max_amperage": "amperage"}.get(name, name): plug[name] for name in plug}
+        return {name: said for name, said in named.items() if name != "tariff_ids"}
+
+    evses = [{**evse, "connectors": [*map(connector, evse["connectors"])]} for evse in given["evses"]]
+    return {**rest, "type": "ON_STREET", "evses": evses}
+
+
 async def test_a_feed_with_another_name_takes_over_from_the_former(world: Begin) -> None:
     """Its file is renamed: the tariffs and connectors go over without a break, and nothing is deleted later."""
     scene = await market(world, VOLT)
