@@ -34,7 +34,7 @@ Connector = tuple[str, str, str]
 
 _HEX_DIGITS: Final = 32
 _MOST_ADJUSTED: Final = 17  # the exponent of a number's first digit
-_MOST_ZEROS: Final = 6  # of a zero, behind the point: with more of them Python writes an exponent
+_MOST_ZEROS: Final = 6  # of a zero, behind the point
 _NOT_CONTENT: Final = frozenset({"last_updated"})
 AD_HOC: Final = "Ad hoc"
 """What an ad hoc tariff of our own is called, which has no product name."""
@@ -370,10 +370,9 @@ def _said(record: Product | Subscription) -> dict[str, Any]:
 
 
 def plain(number: Number) -> Number:
-    """The same number, digit by digit, without an exponent wherever it can be written without one.
+    """The same number, digit by digit, so that it can be written without an exponent.
 
-    ``0E-8`` is 0.000000 and ``1E+2`` is 100; every other digit stays, ``0.10`` too. What is left with an exponent is
-    smaller than a millionth.
+    ``0E-8`` is 0.000000 and ``1E+2`` is 100; every other digit stays, ``0.10`` too.
 
     Raises:
         ValueError: it isn't finite, or has more than 18 digits before the point.

@@ -51,6 +51,9 @@ MAX_DIGITS: Final = 128
 MAX_EXPONENT: Final = 308
 """Powers of ten, either way, that a number may lie from 1: about the range of a double (RFC 8259 section 6)."""
 
+# The most zeros that are written behind a decimal point for want of an exponent: enough for any price or energy.
+_MOST_ZEROS: Final = 30
+
 _TOO_BIG: Final = 10**MAX_DIGITS
 _WHITE_SPACE: Final = b" \t\n\r"
 _PREFIX: Final = "JSON is malformed: "
@@ -69,6 +72,7 @@ _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _TOKEN: Final = re.compile(_STRING + rb"|[{}\[\],:]")
 _NOT_ASCII: Final = re.compile("[^\x00-\x7f]+")
+_EXPONENT: Final = re.compile(rb"[0-9]E-[0-9]")
 
 
 def loads(data: bytes, *, max_items: int = MAX_ITEMS) -> Any:
@@ -89,7 +93,7 @@ def loads(data: bytes, *, max_items: int = MAX_ITEMS) -> Any:
 
 
 def dumps(value: Any, *, ascii_only: bool = False) -> bytes:
-    """The JSON text of a value, without white space, numbers digit by digit as they are.
+    """The JSON text of a value, without white space, numbers digit by digit as they are; small ones without exponent.
 
     Args:
         value: what ``loads`` gives. Floats have no place in it: they don't say how many digits they mean.
@@ -102,6 +106,8 @@ def dumps(value: Any, *, ascii_only: bool = False) -> bytes:
     data = _ENCODER.encode(value)
     if b"NaN" in data or b"Infinity" in data:
         _refuse_what_is_no_number(value)
+    if b"E-" in data and _EXPONENT.search(data):
+        data = _ENCODER.encode(_spelled_out(value))
     if ascii_only and not data.isascii():
         return _NOT_ASCII.sub(_escaped, data.decode()).encode()
     return data
@@ -383,6 +389,18 @@ def _refuse_what_is_no_number(value: Any) -> None:
             rest += node
         elif isinstance(node, Decimal) and not node.is_finite():
             raise ValueError("NaN and infinities can't be said in JSON")
+
+
+def _spelled_out(value: Any) -> Any:
+    """The value with numbers below a millionth as text of JSON: many a reader takes no exponent for money."""
+    match value:
+        case dict():
+            return {name: _spelled_out(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_spelled_out(inner) for inner in value]
+        case Decimal() if "E-" in str(value) and value.adjusted() >= -_MOST_ZEROS:
+            return msgspec.Raw(f"{value:f}".encode())
+    return value
 
 
 def _escaped(characters: re.Match[str]) -> str:

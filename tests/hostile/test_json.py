@@ -264,7 +264,11 @@ def test_accepted(data: bytes, value: Any) -> None:
         (b"12345678901234567890.00", b"12345678901234567890.00"),
         (b"1e5", b"1E+5"),
         (b"1.50E-3", b"0.00150"),
-        (b"1e-10", b"1E-10"),
+        (b"1e-10", b"0.0000000001"),
+        (b"-0.00000012340", b"-0.00000012340"),
+        (b"0e-8", b"0.00000000"),
+        (b"1E-30", b"0." + b"0" * 29 + b"1"),
+        (b"1E-31", b"1E-31"),
         (f"1E{MAX_EXPONENT}".encode(), f"1E+{MAX_EXPONENT}".encode()),
         (f"1E-{MAX_EXPONENT}".encode(), f"1E-{MAX_EXPONENT}".encode()),
         (b"0." + b"0" * 40 + b"1", b"1E-41"),
@@ -272,12 +276,21 @@ def test_accepted(data: bytes, value: Any) -> None:
     ],
 )
 def test_numbers_keep_their_digits(data: bytes, leaves_as: bytes) -> None:
-    """Every digit that came in goes out, trailing zeros included; only the spelling of an exponent may change."""
+    """Every digit that came in goes out, trailing zeros included; only the spelling of an exponent may change.
+
+    Small numbers go out without one.
+    """
     value = loads(data)
     assert dumps(value) == leaves_as
     assert loads(leaves_as) == value
     if isinstance(value, Decimal):
         assert value.as_tuple() == Decimal(data.decode()).as_tuple()
+
+
+def test_texts_that_look_like_an_exponent_stay() -> None:
+    """Beside a number that is spelled out, and in an object that has none."""
+    assert dumps({"5E-7": ["DE-8E-7", Decimal("5E-7")]}) == b'{"5E-7":["DE-8E-7",0.0000005]}'
+    assert dumps(["5E-7"]) == b'["5E-7"]'
 
 
 @pytest.mark.parametrize("number", ["NaN", "-NaN", "sNaN", "Infinity", "-Infinity"])
@@ -365,7 +378,7 @@ def as_text(value: Any) -> Any:
         case list():
             return [as_text(inner) for inner in value]
         case Decimal():
-            return str(value)
+            return dumps_text(value)
         case _:
             return value
 

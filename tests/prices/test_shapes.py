@@ -551,9 +551,11 @@ def test_a_group_has_an_id_of_its_content() -> None:
 def test_money_is_written_without_noise() -> None:
     """Amounts leave to the digit and without an exponent, zeros of many decimals and hundreds too."""
     components = [component("ENERGY", Decimal("0.10")), component("FLAT", Decimal("1E+1"))]
-    priced = read(row({"price_components": [*components, component("TIME", Decimal("0E-8"))]}))
+    rare = [component("TIME", Decimal("0E-8")), component("PARKING_TIME", Decimal("2.50E-7"))]
+    priced = read(row({"price_components": [*components, *rare]}))
     text = dumps(write_new(priced).data).decode()
-    for amount in ('"price_excl_vat":0.10', '"price_excl_vat":10', '"price_excl_vat":0.000000'):
+    amounts = ("0.10", "10", "0.000000", "0.000000250")
+    for amount in (f'"price_excl_vat":{amount}' for amount in amounts):
         assert amount in text
     limited = {
         "price_components": components,

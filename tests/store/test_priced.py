@@ -226,7 +226,7 @@ async def test_prices_keep_every_digit(store: Store) -> None:
     for ours, theirs in ((found.tariff, priced.tariff), (found.raw, priced.raw)):
         assert dumps(ours) == dumps(theirs)
     assert b"0.4900" in dumps(found.raw)
-    assert b"1E-7" in dumps(found.raw)
+    assert b"0.0000001" in dumps(found.raw)
 
 
 async def test_prices_of_one_id_stay_together(store: Store) -> None:
