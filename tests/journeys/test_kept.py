@@ -127,7 +127,7 @@ async def test_a_core_that_hangs_costs_a_partner_no_more_than_its_deadline(
     stage.backend.slow("cdrs", "POST", seconds=3)
     started = time.monotonic()
     assert (await stage["two"].push_cdr(billed(thing("cdr", NEW), "TWO"))).status_code == 1000
-    assert time.monotonic() - started < 0.75
+    assert time.monotonic() - started < 2.5
     await stage.backend.wait_for("POST", "cdrs", count=2)
 
 

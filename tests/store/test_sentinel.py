@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -34,31 +35,30 @@ async def test_a_failover_loses_nothing_that_was_acknowledged(servers: Watched, 
     store = Store.connect(servers.url, durability=Durability.REPLICA, data=tmp_path)
     await store.recognise()
     acknowledged: list[Name] = []
-    refused = 0
+    many, refused = asyncio.Event(), asyncio.Event()
 
-    async def writer(who: int, until: float) -> None:
-        nonlocal refused
-        number = 0
-        while time.monotonic() < until:
-            number += 1
+    async def writer(who: int) -> None:
+        for number in count():
             name = Name(Module.SESSIONS, EXA, f"{who}-{number}")
             try:
                 await store.say(name, b"x" * 200, b"y" * 200, "2.2.1", "core", None, ["acme"])
             except NotDurable:
-                refused += 1
+                refused.set()
                 await asyncio.sleep(0.05)
             else:
                 acknowledged.append(name)
+                if len(acknowledged) == 40:
+                    many.set()
 
     async with aclosing(store.woken(every=0.2)) as woken:
         await anext(woken)
-        writing = asyncio.gather(*(writer(who, time.monotonic() + 0.4) for who in range(8)))
-        await asyncio.sleep(0.2)
-        servers.primary.kill()
-        await writing
-        before = len(acknowledged)
-        assert before > 20
-        assert refused
+        async with asyncio.timeout(10), asyncio.TaskGroup() as writing:
+            writers = [writing.create_task(writer(who)) for who in range(8)]
+            await many.wait()
+            servers.primary.kill()
+            await refused.wait()
+            for task in writers:
+                task.cancel()
 
         began = time.monotonic()
         # Alone, the new primary has nobody to confirm anything: it takes reads, and no write counts.
