@@ -136,7 +136,7 @@ async def test_a_lane_is_kept_by_whoever_lives(store: Store, monkeypatch: pytest
             async with store.lane("acme", LOCATION, 200):
                 pass
     await store._enter(store.keys.lane("acme", LOCATION), "a process that was killed", 60)
-    async with asyncio.timeout(1), store.lane("acme", LOCATION, 5000):
+    async with asyncio.timeout(4), store.lane("acme", LOCATION, 5000):
         pass
 
 
