@@ -52,9 +52,10 @@ async def alone(store: Leasing, id: str, who: str, work: Callable[[int], Awaitab
     except Ousted:
         return False
     except asyncio.CancelledError:
-        if keeping.done():  # by the one who keeps the lease, because it was lost
-            return False
-        raise
+        stopped = asyncio.current_task()
+        if stopped is None or stopped.cancelling():
+            raise
+        return False  # it wasn't we who were stopped: the lease was lost, and whoever keeps it ended the work
     finally:
         keeping.cancel()
         with suppress(NotDurable):
