@@ -179,6 +179,15 @@ class Link:
         """Whether we act as this party here."""
         return any(seat.party == party for seat in self.dialect.ours)
 
+    def told_by(self, owner: Party, module: Module) -> Party:
+        """Who tells this link of an object: its owner; of a price that an eMSP asks at our connectors, and tells nobody
+        itself, one of us.
+        """
+        if self.backend or self.our_party(owner):
+            return owner
+        supply = MODULES[module].owner is Role.CPO
+        return next((seat.party for seat in self.dialect.ours if is_supply(seat.role) == supply), owner)
+
     def their_party(self, *, supply: bool) -> Party | None:
         """The other side's first party on the given side of the table (CPO, or the driver's side); a hub's is its own.
 

@@ -77,17 +77,22 @@ class Showing:
 
     async def show(self, link: Link, name: Name, canonical: Mapping[str, Any]) -> None:
         """The link may list this object, which is now as given. Raises NotDurable."""
-        await self.store.see(link.id, name, updated_ms(canonical), by_owner=tells_owners_apart(link))
+        await self.store.see(link.id, name, updated_ms(canonical), among=_among(link, name))
 
     async def hide(self, link: Link, name: Name) -> None:
         """The link may not list this object, or no longer. Raises NotDurable."""
-        await self.store.unsee(link.id, name)
+        await self.store.unsee(link.id, name, among=_among(link, name))
 
 
 def _sight(link: Link, name: Name, current: _Current | None) -> Sight:
     """What a link may list of an object: nothing of one that isn't there, or not among what it may see."""
     seen = current is not None and link.shows(name.module, current.canonical)
-    return Sight(link.id, name, current.at if current is not None and seen else None, tells_owners_apart(link))
+    return Sight(link.id, name, current.at if current is not None and seen else None, _among(link, name))
+
+
+def _among(link: Link, name: Name) -> Party | None:
+    """Among whose objects a link finds one, if it may ask for those of one owner alone: of whoever tells it of it."""
+    return link.told_by(name.owner, name.module) if tells_owners_apart(link) else None
 
 
 def updated_ms(canonical: Mapping[str, Any]) -> int:

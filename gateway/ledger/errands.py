@@ -22,9 +22,9 @@ from gateway.model.document import Document
 from gateway.model.facts import Crossing, Loss, Translated, Withheld
 from gateway.model.hub_client_info import ConnectionStatus
 from gateway.model.message import Message, Ref, Trace
-from gateway.model.modules import MODULES, Kind, Module, Side, Verb, kind_of
+from gateway.model.modules import Kind, Module, Side, Verb, kind_of
 from gateway.model.names import Name, Said
-from gateway.model.party import Party, Role, is_supply
+from gateway.model.party import Party
 from gateway.ports import Adapter, Codec, Way
 from gateway.sharing import shown
 from gateway.telemetry import Crossed, crossed, declare_object
@@ -165,20 +165,11 @@ def _message(link: Link, name: Name, said: Said, canonical: Any) -> Message:
         module=name.module,
         verb=Verb.PUT,
         side=Side.RECEIVER,
-        sender=_sender(link, name),
+        sender=link.told_by(name.owner, name.module),
         receiver=receiver,
         ref=Ref(owner=name.owner, id=_id_for(link, name.module, said.id), type=name.type),
         trace=Trace(request_id="", correlation_id=said.correlation or str(uuid.uuid4())),
     )
-
-
-def _sender(link: Link, name: Name) -> Party:
-    """Its owner; of a price that an eMSP asks at our connectors, and tells nobody itself, one of us."""
-    if link.backend or link.our_party(name.owner):
-        return name.owner
-    supply = MODULES[name.module].owner is Role.CPO
-    ours = (seat.party for seat in link.dialect.ours if is_supply(seat.role) == supply)
-    return next(ours, name.owner)
 
 
 def takes(link: Link, module: Module) -> bool:

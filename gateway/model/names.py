@@ -227,13 +227,13 @@ class Sight:
 
     Attributes:
         at: the object's last_updated, in milliseconds since 1970; None: the link may no longer list it.
-        by_owner: the link may also ask for the objects of this owner alone.
+        among: where the link may also ask for the objects of one owner alone, among whose this one is.
     """
 
     link: str
     name: Name
     at: int | None
-    by_owner: bool = False
+    among: Party | None = None
 
 
 @frozen

@@ -12,7 +12,8 @@ not. So what is taken out or moved between two pages never makes a reader skip a
 counted from the front: a reader takes a gap for a deletion. The offset of a request that comes without a cursor is
 counted all the same; how far it is makes no difference to the time it takes.
 
-Links that may ask for the objects of one owner (a backend addresses a partner) have lists by owner too.
+Links that may ask for the objects of one owner (a backend addresses a partner) have lists by owner too. What a stranger
+owns stands there among the objects of whoever tells the link of it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from gateway.model.modules import Module
 from gateway.model.names import Name, Sight
 from gateway.model.party import Party
 from gateway.store.connection import Connection
-from gateway.store.keys import COUNTER, owner_of, tag_of
+from gateway.store.keys import COUNTER, tag_of
 
 # So many names are seen in one round trip: Redis has time for others in between.
 _A_TRIP: Final = 500
@@ -42,18 +43,18 @@ Listed = tuple[list[Name], int, str | None]
 class Seen(Connection):
     """Lists of names for each link. Every method raises ``NotDurable`` when Redis is away."""
 
-    async def see(self, link: str, name: Name, last_updated_ms: int, *, by_owner: bool = False) -> None:
+    async def see(self, link: str, name: Name, last_updated_ms: int, *, among: Party | None = None) -> None:
         """The link may list this object from now on; it keeps its rank if it could before.
 
         Args:
             last_updated_ms: the object's last_updated, in milliseconds since 1970.
-            by_owner: the link may also ask for the objects of this owner alone.
+            among: where the link may also ask for the objects of one owner alone, among whose this one is.
         """
-        await self.see_all([Sight(link, name, last_updated_ms, by_owner)])
+        await self.see_all([Sight(link, name, last_updated_ms, among)])
 
-    async def unsee(self, link: str, name: Name) -> None:
-        """The link may no longer list it."""
-        await self.see_all([Sight(link, name, None)])
+    async def unsee(self, link: str, name: Name, *, among: Party | None = None) -> None:
+        """The link may no longer list it, nor ``among`` the objects of anybody."""
+        await self.see_all([Sight(link, name, None, among)])
 
     async def see_all(self, sights: Iterable[Sight]) -> None:
         """Links may list objects as of now, or no longer; in this order, a few hundred to a round trip.
@@ -69,7 +70,8 @@ class Seen(Connection):
 
     def _queue_sight(self, pipe: Pipeline, sight: Sight) -> None:
         link, name = sight.link, sight.name
-        parts = _parts(name) if sight.by_owner or sight.at is None else (name.module.value,)
+        owners = [sight.among] if sight.at is not None else [sight.among, name.owner]  # wherever it may have been
+        parts = dict.fromkeys(_part(name.module, owner) for owner in (None, *owners))
         orders = [key for part in parts for key in self._orders(link, part)]
         if sight.at is None:
             self.queue(pipe, "unsee", orders, name.text)
@@ -105,7 +107,7 @@ class Seen(Connection):
         """A page of the list, in the order in which the link learned of the objects.
 
         Args:
-            owner: only this owner's; for links whose objects are seen ``by_owner``.
+            owner: only those that were seen ``among`` this owner's.
             after: the cursor that the page before ended with; None: from the beginning.
             offset: how many to skip from there.
             limit: how many at most, at least 1.
@@ -169,11 +171,6 @@ class Seen(Connection):
 
 def _part(module: Module, owner: Party | None) -> str:
     return module.value if owner is None else f"{module}:{tag_of(owner)}"
-
-
-def _parts(name: Name) -> tuple[str, str]:
-    """The lists that a name can stand in."""
-    return name.module.value, f"{name.module}:{owner_of(name)}"
 
 
 def _read_cursor(cursor: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ ONE, TWO = Name(Module.LOCATIONS, EXA, "one"), Name(Module.LOCATIONS, SUN, "two"
 async def owe(store: Store, name: Name, *, listed: bool = True) -> Due:
     """The link is owed an object, which it may list."""
     if listed:
-        await store.see("acme", name, 1, by_owner=True)
+        await store.see("acme", name, 1, among=name.owner)
     now = store.now()
     return Due(name, await store.owe("acme", name, now), now)
 

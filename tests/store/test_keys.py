@@ -61,7 +61,7 @@ async def use_everything(store: Store) -> None:
     await store.cdr_owe("volt", CDR, 1)
     await store.cdr_move("volt", CDR, [CdrState.PENDING], CdrState.DELIVERED)
     await store.lease("acme", "me", 60_000)
-    await store.see("acme", LOCATION, 1, by_owner=True)
+    await store.see("acme", LOCATION, 1, among=EXA)
     for token in (TOKEN, Name(Module.TOKENS, EXA, "T1", "OTHER")):
         await store.index_token(token, "NL-EXA-C1")
     await store.index_session(SESSION, "NL-EXA-C1")

@@ -178,7 +178,7 @@ async def test_pages_of_one_object_joined_are_the_list(store: Store) -> None:
 async def test_objects_of_one_owner_are_a_list_of_their_own(store: Store) -> None:
     """A link that may ask for one owner's objects gets these, and all of them when it doesn't ask for one."""
     for id, owner in (("A", EXA), ("B", ACM), ("C", EXA)):
-        await store.see("core", location(id, owner), ord(id), by_owner=True)
+        await store.see("core", location(id, owner), ord(id), among=owner)
     assert ids((await store.seen_page("core", LOCATIONS, owner=EXA, limit=9))[0]) == "AC"
     assert await store.seen_page("core", LOCATIONS, owner=ACM, limit=9) == ([location("B", ACM)], 1, None)
     assert ids((await store.seen_page("core", LOCATIONS, limit=9))[0]) == "ABC"
@@ -190,14 +190,22 @@ async def test_objects_of_one_owner_are_a_list_of_their_own(store: Store) -> Non
     assert (await store.seen_between("core", LOCATIONS, owner=EXA, to_ms=None, limit=9))[1] == 1
 
 
+async def test_what_a_stranger_owns_is_among_what_its_teller_has(store: Store) -> None:
+    """It is listed where the link lists the teller's own, not under its owner, and leaves that list, too."""
+    await store.see("core", location("A", ACM), 1, among=EXA)
+    assert await store.seen_page("core", LOCATIONS, owner=EXA, limit=9) == ([location("A", ACM)], 1, None)
+    assert (await store.seen_page("core", LOCATIONS, owner=ACM, limit=9))[1] == 0
+    await store.unsee("core", location("A", ACM), among=EXA)
+    for owner in (None, EXA, ACM):
+        assert (await store.seen_page("core", LOCATIONS, owner=owner, limit=9))[1] == 0
+
+
 async def test_many_links_learn_of_an_object_at_once(store: Store) -> None:
     """Each of more links than go in one trip may list it or no longer, by owner too where it asks for that."""
     crowd = [f"link{number}" for number in range(501)]
     await see(store, ("A", 1), ("B", 2))
     name = location("A")
-    await store.see_all(
-        [Sight("acme", name, None), Sight("core", name, 7, True), *(Sight(id, name, 7) for id in crowd)]
-    )
+    await store.see_all([Sight("acme", name, None), Sight("core", name, 7, EXA), *(Sight(id, name, 7) for id in crowd)])
     assert ids((await store.seen_page("acme", LOCATIONS, limit=9))[0]) == "B"
     assert await store.seen_between("acme", LOCATIONS, to_ms=2, limit=9) == ([], 0, None)
     assert ids((await store.seen_page("core", LOCATIONS, owner=EXA, limit=9))[0]) == "A"
@@ -218,7 +226,7 @@ async def test_a_single_name_is_seen_or_not(store: Store) -> None:
 async def test_a_link_that_is_gone_sees_nothing(store: Store) -> None:
     """All its lists end, those of single owners too, and those of others stay."""
     for name in (location("A"), location("B", ACM), Name(Module.TARIFFS, EXA, "T")):
-        await store.see("core", name, 1, by_owner=True)
+        await store.see("core", name, 1, among=name.owner)
         await store.see("acme", name, 1)
     await store.unsee_all("core")
     for owner in (None, EXA, ACM):
