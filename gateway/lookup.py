@@ -23,6 +23,7 @@ from gateway.model.values import moment
 from gateway.ports import Codec, Objects, Reservations
 from gateway.references import References
 from gateway.routing import About
+from gateway.sharing import renamed
 
 _ROUNDS: Final = 3
 
@@ -137,6 +138,9 @@ class Lookup:
         objects = {key: name for key in wanted if (name := _object_name(key, receiver))}
         said = await self._objects.read_many(list(objects.values()), link) if objects else []
         found: dict[Key, Any] = {key: self._canonical(value) for key, value in zip(objects, said, strict=True)}
+        if receiver is not None:  # a location that is told inside another object names tariffs as it does by itself
+            places = {key: found[key] for key in found if key.kind is FactKind.LOCATION and found[key] is not UNKNOWN}
+            found |= {key: renamed(receiver, Module.LOCATIONS, place) for key, place in places.items()}
         for key in wanted:
             if key not in found:
                 found[key] = await self._other(key, directory, link)

@@ -34,6 +34,11 @@ def shown(link: Link, module: Module, canonical: Json) -> Json:
         raise Withheld(f"a tariff for the audience {audience}", policy=_AUDIENCE)
     if not link.shows(module, canonical):
         raise Withheld(f"not among the {module} that this link may see", policy=POLICY)
+    return renamed(link, module, canonical)
+
+
+def renamed(link: Link, module: Module, canonical: Json) -> Json:
+    """The object with the tariffs that this link may see, under the ids by which it knows them."""
     return _RENAMED[module](link, canonical) if module in _RENAMED and _renames(link) else canonical
 
 
