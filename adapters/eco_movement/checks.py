@@ -9,11 +9,13 @@ currency that isn't in the table only signs and VAT are judged. Free of charge i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from gateway.model.tariffs import TariffDimensionType
+from gateway.model.tariffs import DayOfWeek, TariffDimensionType
 
 _PER_EURO: Final[Mapping[str, Decimal]] = {
     code: Decimal(rate)
@@ -28,8 +30,11 @@ _PER_KWH: Final = (Decimal("0.01"), Decimal("3.0"))  # EUR
 _PER_HOUR: Final = (Decimal("0.95"), Decimal(60))  # EUR
 _PER_SESSION: Final = Decimal(50)  # EUR, the most
 
+_TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")  # 2.2.1 mod_tariffs, TariffRestrictions
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
 Placed = tuple[str, Mapping[str, Any]]
-"""A price component of either shape, and the JSON pointer to it."""
+"""A part of a price, such as a component of either shape, and the JSON pointer to it."""
 
 
 def suspicions(currency: str, components: Iterable[Placed], elements: str) -> Iterator[tuple[str, str]]:
@@ -52,6 +57,26 @@ def suspicions(currency: str, components: Iterable[Placed], elements: str) -> It
         yield elements, "nothing but a price for parking"
     if {TariffDimensionType.TIME, TariffDimensionType.PARKING_TIME} <= seen:
         yield elements, "a price for charging time and one for parking time: either may mean the whole stay"
+
+
+def odd_limits(restrictions: Iterable[Placed]) -> Iterator[tuple[str, str]]:
+    """What in the restrictions of one tariff no receiver can make sense of: pointers and reasons."""
+    for pointer, limits in restrictions:
+        for name in ("start_time", "end_time"):
+            if not _TIME.fullmatch(limits.get(name, "00:00")):
+                yield f"{pointer}/{name}", "no time of day as HH:MM: whoever reads it may take it for no limit"
+        for name in ("start_date", "end_date"):
+            if name in limits and not _is_date(limits[name]):
+                yield f"{pointer}/{name}", "no date as YYYY-MM-DD: whoever reads it may take it for no limit"
+        if any(day.strip().upper() not in DayOfWeek.__members__ for day in limits.get("day_of_week", ())):
+            yield f"{pointer}/day_of_week", "no day of the week in English"
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return bool(_DATE.fullmatch(text) and date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def _odd_price(dimension: str, price: Any, per_euro: Decimal | None) -> str | None:

@@ -1,8 +1,9 @@
 """What stands on the wire of an Eco-Movement feed: the prices of both shapes, in the words of its documentation.
 
-As strict as a price has to be, and no more: amounts, currency and restrictions must be understood, since a price that
-is understood in part is another price. What only describes (names, ids of partners and products, the kind of
-subscription) is text, and a number counts as one.
+As strict as a price has to be, and no more: amounts, currency and limits that are numbers must be understood, since a
+price that is understood in part is another price. Times, dates and days of the week must be texts; what stands in them
+is looked at in ``checks.py``. What only describes (names, ids of partners and products, the kind of subscription) is
+text, and a number counts as one.
 
 Source: the documentation of the data API, ``prices`` (the older shape), ``prices-new`` and ``connector-prices``.
 """

@@ -8,7 +8,7 @@ The next page is where the ``Link`` says. Where there is none, the newer price e
 (``last_record``, the id of the last object of the page before), everything else by ``offset``. Not every server does
 what is documented: if ``last_record`` brings the same page again, the crawl goes on by ``offset``. It ends with a page
 that brings nothing new, with the total that was promised, or with a page that is shorter than what was asked for. A
-``Link`` is followed whatever the totals say.
+``Link`` is followed whatever the totals say, but not for ever.
 
 Nothing is read twice: an object that comes again on a later page, since the list moved under us, is passed over. One
 that stands twice on the same page does so because the feed says it twice: that is passed over too, and told, and it
@@ -38,6 +38,9 @@ MOST_NEW: Final = 10_000
 
 MOST_ROWS: Final = 1_000_000
 """Rows that a feed has at most; one with more leads nowhere."""
+
+MOST_BARREN: Final = 100
+"""Pages in a row that bring nothing new, each with a ``Link`` to the next: a list that moves under us has a few."""
 
 ROW_ID: Final = ("id",)
 CONNECTOR_ID: Final = ("location_id", "evse_uid", "connector_id")
@@ -120,6 +123,8 @@ class Crawl:
         total: how many objects there are, as the last page that said so has it; None: nobody said.
         rows: how many were read, each counted as often as it stands on one page.
         doubles: the ids of those that stand on the page that was read last, and did so before on that page.
+        slipped: whether rows may have been missed: the list became shorter between two of its pages, and what stood
+            behind a row that went has moved up, before where the next page began. After a last record none is missed.
     """
 
     url: str
@@ -130,6 +135,8 @@ class Crawl:
     total: int | None = None
     rows: int = 0
     doubles: tuple[tuple[str, ...], ...] = ()
+    slipped: bool = False
+    _barren: int = field(default=0, init=False)
     _seen: set[int] = field(factory=set, init=False)
     _followed: set[str] = field(factory=set, init=False)
 
@@ -154,16 +161,20 @@ class Crawl:
         page = read_list(http, called)
         fresh = self._fresh(page)
         self.rows += len(fresh) + len(self.doubles)
-        if page.headers.total is not None:
-            self.total = page.headers.total
-        if self.rows > MOST_ROWS:
+        if (total := page.headers.total) is not None:
+            by_number = "last_record=" not in called
+            self.slipped |= by_number and self.total is not None and self.total > total
+            self.total = total
+        self._barren = 0 if fresh else self._barren + 1
+        if self.rows > MOST_ROWS or self._barren > MOST_BARREN:
             raise ReceiverError("the pages of its list don't end")
         self.next = self._following(page, called, anything=bool(fresh))
         return fresh
 
     def _fresh(self, page: Page) -> list[Any]:
         """The rows that weren't read before; and ``doubles`` are those of this page."""
-        fresh, doubles = [], []
+        fresh: list[Any] = []
+        doubles: list[tuple[str, ...]] = []
         here: set[int] = set()
         for row in page.rows:
             ids = self._ids(row)
@@ -174,14 +185,14 @@ class Crawl:
                     here.add(known)
                     self._seen.add(known)
             elif known in here:
-                doubles.append(tuple(map(str, ids)))
+                doubles.append(ids)
         self.doubles = tuple(doubles)
         return fresh
 
-    def _ids(self, row: Any) -> tuple[Any, ...] | None:
-        """What a row is known by; one without an id can't be told from others, and counts: None."""
+    def _ids(self, row: Any) -> tuple[str, ...] | None:
+        """What a row is known by, as text: 1 is "1". One without an id can't be told from others, and counts: None."""
         ids = tuple(row.get(name) for name in self.id_of) if isinstance(row, dict) else (None,)
-        return ids if all(isinstance(id, str | int) for id in ids) else None
+        return tuple(map(str, ids)) if all(isinstance(id, str | int) for id in ids) else None
 
     def _following(self, page: Page, called: str, *, anything: bool) -> str | None:
         if page.headers.next is not None:

@@ -21,10 +21,10 @@ from decimal import Decimal, InvalidOperation
 from itertools import chain, repeat
 from typing import Any, Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field, fields_dict, frozen
 
 from adapters.eco_movement import objects as eco
-from adapters.eco_movement.checks import Placed, suspicions
+from adapters.eco_movement.checks import Placed, odd_limits, suspicions
 from adapters.eco_movement.connectors import operator_party, steps
 from adapters.eco_movement.maps import AUDIENCES, ENTRY, PRICE, made_id, tariff_id, words_for_partners
 from adapters.fieldmap import FieldMap, without_unknown
@@ -54,6 +54,7 @@ FEED: Final = Party("NL", "ECO")
 _POLICY: Final = Policy()
 _SAYS_AD_HOC: Final = re.compile(r"\bad[\s_-]?hoc\b", re.IGNORECASE)
 _LISTS: Final = ("price_list", "pricelist")
+_LIMITS: Final = frozenset(fields_dict(eco.Restrictions))
 _NO_LIMIT: Final = {"min_duration": 0, "max_duration": 86400}  # s
 _PERIODS: Final[Mapping[str, Period]] = {
     "month": Period.MONTH,
@@ -283,12 +284,13 @@ def _alternatives(element: Any) -> Iterator[tuple[int | None, Any]]:
 
 
 def _limits(restrictions: Any) -> Any:
-    """Restrictions without those that restrict nothing; None if nothing is left."""
+    """Restrictions without those that restrict nothing or that nobody knows; None if nothing is left."""
     if not isinstance(restrictions, dict):
         return restrictions
-    said = {name: limit for name, limit in restrictions.items() if limit is not None and limit != []}
+    known = {name: limit for name, limit in restrictions.items() if name in _LIMITS}
+    said = {name: limit for name, limit in known.items() if limit is not None and limit != []}
     for name, limit in _NO_LIMIT.items():
-        if name in said and str(said[name]).partition(".")[0] == str(limit) and Decimal(str(said[name])) == limit:
+        if re.fullmatch(rf"{limit}(\.0*)?", str(said.get(name))):
             del said[name]
     if isinstance(said.get("day_of_week"), str):
         said["day_of_week"] = [said["day_of_week"]]
@@ -326,6 +328,7 @@ def _priced(
     doubts += [(settled.pointer(("product", "subscription_fee_excl_vat")), doubt)] if doubt else []
     tariff = crossed.data
     doubts += suspicions(tariff["currency"], _components(known, settled), settled.pointer(("elements",)))
+    doubts += odd_limits(_restrictions(known, settled))
     # A feed's order: what a partner reads of a tariff begins with whose it is.
     tariff = {"country_code": FEED.country_code, "party_id": FEED.party_id, **tariff, **words_for_partners(audience)}
     return Priced(
@@ -349,6 +352,12 @@ def _components(known: Any, settled: _Settled) -> Iterator[Placed]:
             continue  # the same components once more, under other restrictions
         for at, component in enumerate(element["price_components"]):
             yield settled.pointer((*tokens, "price_components", str(at))), component
+
+
+def _restrictions(known: Any, settled: _Settled) -> Iterator[Placed]:
+    for index, element in enumerate(known["elements"]):
+        if restrictions := element.get("restrictions"):
+            yield settled.pointer(("elements", str(index), "restrictions")), restrictions
 
 
 def _product(known: Mapping[str, Any]) -> Product:
