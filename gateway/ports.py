@@ -281,6 +281,9 @@ class Objects(Protocol):
     async def read_for(self, name: Name, links: Sequence[str]) -> tuple[Said | None, dict[str, Said]]:
         """The general object, and the variants of those among the links that have one."""
 
+    async def with_variants(self, names: Sequence[Name]) -> set[Name]:
+        """Those of which anybody at all has a variant, in one round trip."""
+
     async def say(
         self,
         name: Name,
@@ -506,14 +509,14 @@ class Seen(Protocol):
     after a cursor misses nothing, whatever was taken out or moved since. What isn't a cursor raises InvalidObject.
     """
 
-    async def see(self, link: str, name: Name, last_updated_ms: int, *, by_owner: bool = False) -> None:
-        """The link may list this object; with ``by_owner`` also among those of its owner alone."""
+    async def see(self, link: str, name: Name, last_updated_ms: int, *, among: Party | None = None) -> None:
+        """The link may list this object; with ``among`` also where it lists those of this owner alone."""
 
     async def see_all(self, sights: Iterable[Sight]) -> None:
         """Links may list objects as of now, or no longer; many in one round trip."""
 
-    async def unsee(self, link: str, name: Name) -> None:
-        """The link may no longer list it."""
+    async def unsee(self, link: str, name: Name, *, among: Party | None = None) -> None:
+        """The link may no longer list it, nor ``among`` the objects of anybody."""
 
     async def unsee_all(self, link: str) -> None:
         """The link may list nothing any more."""
@@ -668,6 +671,10 @@ class Crawling(Protocol):
     @property
     def doubles(self) -> Sequence[Sequence[str]]:
         """The ids of rows that stand more than once on the page that was read last; the first of them counts."""
+
+    @property
+    def slipped(self) -> bool:
+        """Whether rows may have been missed, because the list became shorter while it was read."""
 
     @property
     def complete(self) -> bool:

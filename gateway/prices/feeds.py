@@ -174,7 +174,9 @@ class PriceFeeds:
                 await asyncio.sleep(_TOGETHER_S)
 
     def look_at(self, location: Name) -> None:
-        """A location of ours is about to be stored that has new connectors: feeds may have prices for them."""
+        """A location of ours is about to be stored that has new connectors: feeds may have prices for them. Or it names
+        a price that became something else.
+        """
         for feed in self._feeds():
             self._new.setdefault(feed.id, set()).add(location)
         self._news.set()
@@ -335,8 +337,12 @@ class PriceFeeds:
         try:
             report, found = await self._staged(feed, state, run, began, progress)
             if report.good and not dry_run and found is not None:
-                await self._keep(feed, state, report, found, fence)
+                merged = self._merged(feed, state, run)
+                if state.run:
+                    await merged.stage(report.began, feed.retire_after)
+                # From here on it may count, whatever is heard of it: its rows stay. If it doesn't, they expire.
                 kept = True
+                await self._keep(feed, state, report, found, merged, fence)
         finally:
             if not kept:
                 with suppress(NotDurable):
@@ -382,13 +388,14 @@ class PriceFeeds:
                 report = evolve(report, tariffs=found.tariffs)
         return report, found
 
-    async def _keep(self, feed: FeedSettings, state: FeedState, report: Report, found: Found, fence: int) -> None:
-        """From now on this run counts."""
-        merged = Merged(
-            store=self._store, shapes=self._shapes, codec=self._codec, feed=feed.id, before=state.run, run=report.run
-        )
-        if state.run:
-            await merged.stage(report.began, feed.retire_after)
+    def _merged(self, feed: FeedSettings, state: FeedState, run: str) -> Merged:
+        store, shapes, codec = self._store, self._shapes, self._codec
+        return Merged(store=store, shapes=shapes, codec=codec, feed=feed.id, before=state.run, run=run)
+
+    async def _keep(
+        self, feed: FeedSettings, state: FeedState, report: Report, found: Found, merged: Merged, fence: int
+    ) -> None:
+        """From now on this run counts. Raises NotDurable whether it does or not, and Ousted if it doesn't."""
         live = replace(
             state, run=report.run, good=report, shape=feed.shape, last=report, tried=written_down(feed), failures=0
         )
@@ -536,10 +543,10 @@ def _tell(report: Report) -> None:
     if report.flags:
         _tell_flagged(report.partner, report.flagged, report.flags)
     if report.refused is not None:
+        meant = f", or if it is meant so, widen `refuse` in the file of {report.partner}"
         log.error(
             "prices.refused", **facts, result=report.result, reason=report.refused,
-            todo=f"what was read before stays live; ask the feed, or if it is meant so, widen `refuse` in the file of"
-            f" {report.partner}",
+            todo=f"what was read before stays live; ask the feed{meant if report.result is Result.REFUSED else ''}",
         )  # fmt: skip
     else:
         tariffs = report.tariffs

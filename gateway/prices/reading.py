@@ -28,6 +28,9 @@ from gateway.settings.prices import FeedSettings
 _TOGETHER: Final = 200
 """Rows that are understood and staged before anybody else has a turn."""
 
+_LONGEST: Final = 255
+"""Characters that are kept of an id that is flagged, and of a reason: a feed may say anything."""
+
 
 @define
 class Flags:
@@ -39,7 +42,12 @@ class Flags:
     def add(self, *flags: Flag) -> None:
         """Flag these too."""
         self.count += len(flags)
-        self.kept += flags[: max(0, MOST_FLAGS - len(self.kept))]
+        for flag in flags[: max(0, MOST_FLAGS - len(self.kept))]:
+            self.kept.append(Flag(_shortened(flag.id), flag.pointer, _shortened(flag.reason)))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 @frozen(kw_only=True)
@@ -118,7 +126,10 @@ class Reading:
         return self.feed.shape is Shape.NEW
 
     async def _rows(self, name: str, crawl: Crawling) -> AsyncGenerator[Sequence[Any], None]:
-        """The rows of a list, some at a time; of those that stand there twice the first, and a flag."""
+        """The rows of a list, some at a time; of those that stand there twice the first, and a flag.
+
+        Another flag where it moved while it was read, so that rows may have slipped through between two pages.
+        """
         async with aclosing(self.pages.of(name, crawl)) as pages:
             async for page in pages:
                 for id, *inside in crawl.doubles:
@@ -126,6 +137,8 @@ class Reading:
                     self.flags.add(Flag(id, "", f"it stands twice in the list of {name}{where}: the first one counts"))
                 for start in range(0, len(page), _TOGETHER):
                     yield page[start : start + _TOGETHER]
+        if crawl.slipped:
+            self.flags.add(Flag("", "", f"the list of {name} became shorter while it was read: some may be missing"))
 
     # Locations --------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from gateway.app import PRICE_SHAPES
 from gateway.demo.feed import PRODUCTS, Feed, Habits, Own
 from gateway.model.attached import spot
-from gateway.model.errors import NotFound
+from gateway.model.errors import NotDurable, NotFound
 from gateway.model.message import Headers, HttpAnswer, HttpRequest
 from gateway.prices import BeingRead
 from gateway.prices.pages import Pages, Torn
@@ -400,6 +400,15 @@ async def test_a_row_that_stands_twice_on_a_page_is_flagged(store: Store, name: 
         assert (await reader.good()).rows == report.rows
 
 
+async def test_a_list_that_moves_under_the_reader_is_flagged(store: Store) -> None:
+    """It became shorter between two pages: some rows may have slipped through, and somebody should know."""
+    async with Feed("eco-key", connectors=200) as feed:
+        feed.meanwhile("locations", lambda: feed.shrink(0.95, "locations"), page=2)
+        report = await Reader.of(store, feed, page_limit=5, dangling=1.0).good()
+        (flag,) = [flag for flag in report.flagged if "shorter" in flag.reason]
+        assert (flag.id, "locations" in flag.reason) == ("", True)
+
+
 async def test_one_evse_in_two_places_is_flagged(store: Store) -> None:
     """Two locations have the same EVSE id: both are staged, the first one's prices count, the second is flagged."""
 
@@ -430,6 +439,15 @@ async def test_flags_are_counted_and_not_all_kept(store: Store, monkeypatch: pyt
         assert len(report.flagged) == 10
         assert report.flags == 40
         assert MOST_FLAGS > 1000
+
+
+async def test_an_id_without_end_is_flagged_by_its_beginning(store: Store) -> None:
+    """A feed may call a price whatever it likes; what people read of it, and what is kept for them, stays short."""
+    async with Feed("eco-key") as feed:
+        feed.edit("prices", 0, lambda row: {**row, "id": "x" * 90_000})
+        report = await Reader.of(store, feed, dangling=1.0).good()
+        (flag,) = (each for each in report.flagged if each.id.startswith("x"))
+        assert (flag.id, flag.reason) == (f"{'x' * 255}...", "no connector names it")
 
 
 async def test_the_older_shape_knows_operators_by_their_locations_q6(store: Store) -> None:
@@ -560,6 +578,36 @@ async def test_a_reading_that_is_stopped_leaves_nothing(store: Store) -> None:
         assert await staged(reader) == []
         feed.mend()
         await reader.good()
+
+
+@pytest.mark.parametrize("ends", [NotDurable, asyncio.CancelledError], ids=["away", "stopped"])
+@pytest.mark.parametrize("step", ["feed_keep", "statuses_forget", "run_forget"])
+async def test_what_breaks_off_once_a_run_counts_doesnt_take_its_rows(
+    store: Store, monkeypatch: pytest.MonkeyPatch, step: str, ends: type[BaseException]
+) -> None:
+    """The store goes away, or the process ends, just when the run has been swapped in: it counts, and it is whole."""
+    async with Feed("eco-key") as feed:
+        reader = Reader.of(store, feed)
+        await reader.good()
+        before = await reader.state()
+        feed.update()
+        done = getattr(Store, step)
+
+        async def broken(self: Store, *args: Any, **more: Any) -> None:
+            await done(self, *args, **more)
+            monkeypatch.undo()
+            if ends is NotDurable:
+                raise NotDurable("gone")
+            reading.cancel()
+            await asyncio.sleep(60)
+
+        monkeypatch.setattr(Store, step, broken)
+        reading = asyncio.create_task(reader.read())
+        with pytest.raises(ends):
+            await reading
+        assert (await reader.state()).run != before.run
+        assert len(await reader.price_ids()) == feed.counts["prices"]
+        assert (await reader.good()).tariffs.new == 0
 
 
 async def test_a_feed_that_is_taken_over_is_left_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -274,6 +274,15 @@ def test_an_unknown_field_anywhere_changes_nothing(name: str) -> None:
     assert write_new(strange) == write_new(plain)
 
 
+def test_a_restriction_that_nobody_knows_changes_nothing() -> None:
+    """Alone it leaves nothing behind: the price has the same id, and neighbours are one as they were."""
+    plain = row({"price_components": [component("ENERGY", 1)]}, {"price_components": [component("FLAT", 1)]})
+    strange = deepcopy(plain)
+    strange["elements"][1]["restrictions"] = {"x_unknown": 80}
+    assert read(strange).tariff == read(plain).tariff
+    assert served_id(read(strange)) == served_id(read(plain))
+
+
 def test_an_unknown_field_changes_nothing_in_the_older_shape() -> None:
     """The same holds for the older shape, its entries and its elements."""
     (plain,) = read_old(old_row(entry("Ad hoc")), now=NOW).prices
@@ -319,6 +328,14 @@ def test_nothing_of_a_feeds_words_is_in_the_tariff() -> None:
         (
             row({"price_components": [component("FLAT", 1)], "restrictions": {"min_duration": Decimal("0.5")}}),
             "/elements/0/restrictions",
+        ),
+        (
+            row({"price_components": [component("FLAT", 1)], "restrictions": {"min_duration": "0.h"}}),
+            "/elements/0/restrictions/min_duration",
+        ),
+        (
+            row({"price_components": [component("FLAT", 1)], "restrictions": {"max_duration": "86400.0.0"}}),
+            "/elements/0/restrictions/max_duration",
         ),
     ],
 )
@@ -388,6 +405,31 @@ def test_what_looks_wrong_is_told_and_stays(components: list[Any], pointer: str,
 def test_what_is_only_unusual_is_not_told(components: list[Any]) -> None:
     """The limits themselves, and what is free of charge, are no reason for doubts."""
     assert read(row({"price_components": components})).flags == ()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"start_time": "9 Uhr"},
+        {"end_time": "24:00"},
+        {"start_date": "01.02.2026"},
+        {"end_date": "2026-02-30"},
+        {"day_of_week": ["MONDAY", "DIENSTAG"]},
+    ],
+)
+def test_a_restriction_that_says_no_time_is_told_and_stays(odd: dict[str, Any]) -> None:
+    """A time, date or day in other words than OCPI's goes out as it came in, with a flag at its place."""
+    (name,) = odd
+    price = row({"price_components": [component("ENERGY", 1)], "restrictions": [{"min_kwh": 5}, odd]})
+    priced = read(price)
+    assert [flag.pointer for flag in priced.flags] == [f"/elements/0/restrictions/1/{name}"]
+    assert [element["restrictions"] for element in priced.tariff["elements"]] == [{"min_kwh": 5}, odd]
+
+
+def test_a_restriction_that_says_a_time_is_not_told() -> None:
+    """Times, dates and days as OCPI has them, days in any case, are no reason for doubts."""
+    usual = {"start_time": "08:00", "end_time": "00:00", "start_date": "2026-02-28", "day_of_week": ["Monday"]}
+    assert read(row({"price_components": [component("ENERGY", 1)], "restrictions": usual})).flags == ()
 
 
 def test_prices_are_judged_by_their_currency() -> None:
@@ -747,6 +789,45 @@ def test_a_row_that_is_there_twice_counts_where_the_feed_says_it_twice() -> None
     for ids in (("a", "b"), ("b", "c"), ("c",)):
         moved.take(page(*ids))
     assert ([*moved.doubles], moved.rows, moved.next, moved.complete) == ([], 3, None, False)
+
+
+@pytest.mark.parametrize(
+    ("link", "cursor", "slipped"), [(False, False, True), (True, True, True), (False, True, False)]
+)
+def test_a_list_that_becomes_shorter_is_told(link: bool, cursor: bool, slipped: bool) -> None:
+    """By offset, ours or that of a Link, a row slips through between two pages; after the last record none does."""
+    server = Server(100, link=link, total=100)
+    crawl = Crawl(URL, 40, cursor=cursor)
+    assert len(crawl.take(server.get(crawl.next or ""))) == 40
+    del server.rows[0]
+    server.body["total"] = 99
+    while crawl.next is not None:
+        crawl.take(server.get(crawl.next))
+    assert (crawl.complete, crawl.slipped) == (True, slipped)
+    assert crawl.rows == (99 if slipped else 100)
+    assert not crawled(Server(100, link=link, total=100), 40, cursor=cursor)[0].slipped
+
+
+def test_an_id_is_known_again_as_text_and_as_number() -> None:
+    """A price is named by its id, in whichever way that is spelled: of two rows the first one counts."""
+    crawl = Crawl(URL, 3)
+    rows = [{"id": 1, "a": 1}, {"id": "1", "a": 2}, {"id": "2"}]
+    assert crawl.take(HttpAnswer(status=200, body={"status": 1000, "data": rows, "total": 3})) == [rows[0], rows[2]]
+    assert ([*crawl.doubles], crawl.complete) == ([("1",)], True)
+
+
+@pytest.mark.parametrize("rows", [[], [{"id": "a"}]], ids=["empty", "the same"])
+def test_links_that_lead_to_nothing_new_end(rows: list[Any]) -> None:
+    """Each page has a Link of its own and brings nothing new: that is no list, however long it goes on."""
+    crawl = Crawl(URL, 1)
+
+    def read_on() -> None:
+        for number in range(1000):
+            link = {"Link": f'<{URL}?page={number}>; rel="next"'}
+            crawl.take(HttpAnswer(status=200, headers=link, body={"status": 1000, "data": rows}))
+
+    with pytest.raises(ReceiverError, match="don't end"):
+        read_on()
 
 
 @pytest.mark.parametrize("link", [f"{URL}?limit=2", "https://elsewhere.example/prices?offset=2", "gopher://x"])
