@@ -18,6 +18,7 @@ from gateway.prices import BeingRead, PriceFeeds, Report, Status
 from gateway.prices.states import Result
 from gateway.settings import FeedSettings, Settings
 from gateway.settings.grammar import did_you_mean
+from gateway.settings.mistakes import printable
 from gateway.store.redis import Store
 from gateway.web.json import dumps
 
@@ -128,6 +129,8 @@ def _progress(text: str) -> None:
 def status(tools: Tools, partner: str | None, folder: Path | None, data: Path | None, as_json: bool) -> None:
     """What each feed's last run came to, since when its prices are live, and when it is read next.
 
+    Of one feed also what looks wrong in its last run, or couldn't be read; with --json of all of them.
+
     Exit code 1 if the last run of any of them was refused.
     """
     settings = loaded(tools, folder)
@@ -141,7 +144,7 @@ def status(tools: Tools, partner: str | None, folder: Path | None, data: Path | 
     if as_json:
         click.echo(dumps([_status(each) for each in found]))
     elif found:
-        click.echo("\n".join(_table(found)))
+        click.echo("\n".join([*_table(found), *(_flagged(found[0].last) if partner and found[0].last else ())]))
     else:
         click.echo("no price feed is read: write a partner file with `kind: prices` and `feed:`")
     raise SystemExit(1 if any(each.last and not each.last.good for each in found) else 0)
@@ -162,7 +165,7 @@ def _state(each: Status) -> str:
 
 
 def _table(found: Sequence[Status]) -> list[str]:
-    head = ("partner", "state", "live as of", "locations", "prices", "own connectors", "last run", "next")
+    head = ("partner", "state", "live as of", "locations", "prices", "flagged", "own connectors", "last run", "next")
     rows = [head, *map(_row, found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = [_GAP.join(map(str.ljust, row, widths)).rstrip() for row in rows]
@@ -172,10 +175,12 @@ def _table(found: Sequence[Status]) -> list[str]:
 
 def _row(each: Status) -> tuple[str, ...]:
     live, last = each.good, each.last
+    rows = (str(live.rows.locations), str(live.rows.prices), str(live.flags)) if live else [_NONE] * 3
     return (
         each.partner,
         _state(each),
-        *((moment_text(live.began) or _NONE, str(live.rows.locations), str(live.rows.prices)) if live else [_NONE] * 3),
+        (moment_text(live.began) if live else None) or _NONE,
+        *rows,
         _NONE if live is None or live.own_connectors is None else str(live.own_connectors),
         (moment_text(last.ended) if last else None) or _NONE,
         moment_text(each.next) or _NONE,
@@ -196,14 +201,20 @@ def _lines(report: Report) -> list[str]:
         f"  rows        {rows.locations} locations, {rows.connector_prices} connector prices, {rows.prices} prices",
         f"  tariffs     {tariffs.new} new, {tariffs.kept} kept, {tariffs.retired} retired",
         f"  connectors  {report.connectors} with a price{own}",
-        f"  flagged     {report.flags}",
     ]
+    return lines + _flagged(report)
+
+
+def _flagged(report: Report) -> list[str]:
+    """What looked wrong in a run or couldn't be read, the first of it."""
+    lines = [f"  flagged     {report.flags}"]
     lines += [
-        f"    {flag.id or '-'}{f' {flag.pointer}' if flag.pointer else ''}: {flag.reason}"
+        printable(f"    {flag.id or '-'}{f' {flag.pointer}' if flag.pointer else ''}: {flag.reason}")
         for flag in report.flagged[:_SHOWN_FLAGS]
     ]
     if (more := report.flags - _SHOWN_FLAGS) > 0:
-        lines.append(f"    and {more} more: see --json")
+        kept = "" if len(report.flagged) == report.flags else f", which has the first {len(report.flagged)}"
+        lines.append(f"    and {more} more: see --json{kept}")
     return lines
 
 

@@ -80,7 +80,12 @@ class Report:
         return tuple(sorted(set(found), key=lambda mistake: (self._files.get(mistake.file, last), mistake)))
 
 
+def printable(text: str) -> str:
+    """Somebody else's text as it may stand on a terminal: without what would move its cursor or turn its letters."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
 def quoted(text: str) -> str:
     """Text from a file as it may stand in a message: short, on one line, without control characters."""
-    plain = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    plain = printable(text)
     return f"`{plain if len(plain) <= LONGEST_QUOTE else plain[:LONGEST_QUOTE] + '...'}`"

@@ -128,6 +128,29 @@ async def test_the_status_of_feeds(town: World) -> None:
     assert row.split()[:5] == ["eco", "imported", each["live_since"], "4", str(each["rows"]["prices"])]
 
 
+async def test_the_status_of_a_feed_tells_what_looks_wrong(town: World) -> None:
+    """The table says how much of it there is; whoever asks for the feed reads what."""
+    feed = town.feeds["eco"]
+    spoiled = feed.spoil(feed.price_id(0), "negative")
+    await prices(town, "import", "eco", "--once")
+    head, row = (await prices(town, "status")).stdout.splitlines()
+    assert (head.split()[7], row.split()[5]) == ("flagged", "1")
+    *_, count, flag = (await prices(town, "status", "eco")).stdout.splitlines()
+    assert count.split() == ["flagged", "1"]
+    assert flag.startswith(f"    {spoiled} /elements/")
+    assert flag.endswith(": a negative price")
+
+
+async def test_what_a_feed_calls_a_price_moves_no_cursor(town: World) -> None:
+    """An id may be anything: on a terminal it is one line of plain text, whatever is in it."""
+    town.feeds["eco"].edit("prices", 0, lambda row: row | {"id": "odd\x1b[2J\n\u202eid", "product": None})
+    done = await prices(town, "import", "eco", "--once")
+    assert (
+        "    odd\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}id /product:"
+        in done.stdout
+    )
+
+
 async def test_a_feed_is_followed_until_it_is_enough(town: World) -> None:
     """A line for each run; SIGTERM ends it with exit code 0, and what was read stays."""
     await town.stop()
