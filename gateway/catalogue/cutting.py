@@ -16,7 +16,7 @@ A hundred thousand rows take a while. So everything is done a few rows at a time
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
@@ -27,7 +27,7 @@ from gateway.catalogue.rows import Rows
 from gateway.catalogue.views import Listing, View
 from gateway.directory import Directory
 from gateway.lookup import Lookup
-from gateway.model.attached import audience_of, spot, spots, without_ours
+from gateway.model.attached import audience_of, of_a_feed, spot, spots, without_ours
 from gateway.model.errors import GatewayError
 from gateway.model.facts import Crossing, Facts, Translated, Withheld
 from gateway.model.modules import Kind, Module
@@ -137,21 +137,12 @@ class Cutting:
         skipped: locations that are left out because something is wrong with them.
     """
 
-    def __init__(
-        self,
-        sources: Sources,
-        view: View,
-        directory: Directory,
-        feeds: Sequence[FeedSettings],
-        runs: Sequence[Run],
-        now: datetime,
-    ) -> None:
-        """``feeds``: all that are configured; ``runs``: what the view shows of them."""
+    def __init__(self, sources: Sources, view: View, directory: Directory, runs: Sequence[Run], now: datetime) -> None:
+        """``runs``: what the view shows of feeds."""
         self._sources = sources
         self._store, self._shapes, self._codec = sources.store, sources.shapes, sources.codec
         self._view = view
         self._directory = directory
-        self._feeds = feeds
         self._runs = runs
         self._now = now
         self._lists = {listing: Rows() for listing in Listing}
@@ -169,9 +160,8 @@ class Cutting:
             NotDurable: the store is away.
         """
         parties = self._parties()
-        strangers = await self._feed_ids()
         for party, business in parties.items():
-            await self._cut_tariffs(party, business, strangers)
+            await self._cut_tariffs(party, business)
         for run in self._runs:
             await self._cut_prices(run)
         for party in parties:
@@ -182,10 +172,6 @@ class Cutting:
             await self._cut_connectors(run)
         return self._lists
 
-    async def _feed_ids(self) -> frozenset[str]:
-        """The feeds that are read, and those that were and left something."""
-        return frozenset({feed.id for feed in self._feeds} | {*await self._store.feeds()})
-
     def _parties(self) -> dict[Party, str | None]:
         """The parties of ours that have locations, with their business names."""
         seats = (seat for link in self._directory.backends for seat in link.dialect.theirs if seat.role is Role.CPO)
@@ -193,20 +179,14 @@ class Cutting:
 
     # Our own ----------------------------------------------------------------------------------------------------------
 
-    async def _cut_tariffs(self, party: Party, business: str | None, strangers: frozenset[str]) -> None:
+    async def _cut_tariffs(self, party: Party, business: str | None) -> None:
         async for name, said in self._said(party, Module.TARIFFS):
-            if self._is_of_a_feed(said, strangers):
-                continue
             tariff = self._codec.loads(said.canonical)
+            if of_a_feed(Kind.TARIFF, tariff):
+                continue
             if audience_of(tariff) in self._view.audiences and in_force(tariff, self._now):
                 priced = Priced.of(tariff, business)
                 self._own[party, fold(name.id)] = _Own(priced, self._offered(priced))
-
-    def _is_of_a_feed(self, said: Said, strangers: Collection[str]) -> bool:
-        """Whether a feed's price is what it says. What its owner said since under the same id is the owner's."""
-        if said.source in strangers:
-            return True
-        return said.correlation.startswith(states.RUN) and said.source not in self._directory
 
     async def _said(self, owner: Party, module: Module) -> AsyncGenerator[tuple[Name, Said], None]:
         """What an owner has said, and not deleted."""

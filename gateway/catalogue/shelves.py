@@ -176,9 +176,9 @@ class Catalogue:
     async def _cut(self, view: View) -> Mapping[str, str]:
         """Cut the lists of a view; where they lie."""
         at, began = self._clock(), time.perf_counter()
-        feeds, runs = self._feeds(), await self._runs(view)
+        runs = await self._runs(view)
         now = datetime.fromtimestamp(at, UTC)
-        cutting = Cutting(self._sources, view, self._directory(), feeds, runs, now)
+        cutting = Cutting(self._sources, view, self._directory(), runs, now)
         lists = await cutting.cut()
         shelves = {listing.value: _named(listing, rows.digest) for listing, rows in lists.items()}
         for listing, rows in lists.items():
