@@ -11,14 +11,18 @@ is joined with the new, or the one overtakes the other and is decided again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import frozen
 
 from gateway.model import attached
-from gateway.model.modules import Module
+from gateway.model.modules import Kind, Module, kind_of
 from gateway.model.names import Name
-from gateway.ports import Attachments
+from gateway.ports import Attachments, Objects
+
+
+class Store(Attachments, Objects, Protocol):
+    """What is needed of the store."""
 
 
 @frozen
@@ -28,10 +32,10 @@ class Attaching:
     Attributes:
         active: whether there is any feed at all: else nobody is asked.
         new: hears of locations with connectors that weren't there before, shortly before they are stored: a feed may
-            have something to say of them.
+            have something to say of them. And of those that name a price which became something else.
     """
 
-    store: Attachments
+    store: Store
     active: Callable[[], bool]
     new: Callable[[Name], None]
 
@@ -49,12 +53,23 @@ class Attaching:
         whole = attached.joined(canonical, await self._there(name, canonical))
         return whole if before is None else attached.moved(whole, before)
 
+    async def replaced(self, name: Name, before: Any) -> None:
+        """A tariff was said under the id of a feed's price: connectors are to name it only where its owner says so.
+
+        Args:
+            before: what was stored, canonical; None if there was nothing. Nothing follows but of a feed's price.
+        """
+        if before is not None and attached.of_a_feed(kind_of(name.module), before):
+            for location in await self.store.locations_of_tariff(name.owner, name.id):
+                self.new(location)
+
     async def parted(self, name: Name, canonical: Any) -> Any:
         """A location that was ``joined``, as its owner said it; anything else as it is."""
-        return attached.parted(canonical, there) if (there := await self._there(name, canonical)) else canonical
+        if name.module is not Module.LOCATIONS:
+            return canonical
+        there = await self._there(name, canonical)  # also while there is no feed any more: it may have left something
+        return attached.without_ours(Kind.LOCATION, attached.parted(canonical, there))
 
     async def _there(self, name: Name, canonical: Any) -> Mapping[str, attached.Attached]:
-        if name.module is not Module.LOCATIONS or canonical is None or not self.active():
-            return {}
         spots = dict.fromkeys(attached.spots(canonical))
         return await self.store.attached(name.owner, list(spots)) if spots else {}

@@ -388,6 +388,7 @@ class Pipeline:
         await self._spare(reading, spared)
         if message.module is Module.TARIFFS:
             await self._filing.look_again(reading.name, [target.link for target in targets], _now_ms())
+            await self._attaching.replaced(reading.name, reading.before)
         if message.module is Module.CDRS and reading.before is not None:
             await self._owe_again(reading.name, targets)
         await self._ledger.owed(reading.name)

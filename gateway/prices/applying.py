@@ -25,7 +25,7 @@ from gateway.filing import Filed, Filing
 from gateway.listed import crossing_of
 from gateway.lookup import Lookup
 from gateway.model.attached import SAYABLE, SINCE, Attached, audience_of, for_store, joined, moved, spots
-from gateway.model.errors import InvalidObject, ReceiverError
+from gateway.model.errors import InvalidObject, NotDurable
 from gateway.model.facts import Withheld
 from gateway.model.modules import Kind, Module
 from gateway.model.names import Name, Said, Saying
@@ -201,7 +201,11 @@ class Applying:
 
     async def _lay_on(self, owner: Party, names: Sequence[Name]) -> None:
         stored = await self.store.read_many(names)
-        at = {name: await self._spots_of(name, said) for name, said in zip(names, stored, strict=True)}
+        varied = await self.store.with_variants(names)
+        at = {
+            name: await self._spots_of(name, said, varied=name in varied)
+            for name, said in zip(names, stored, strict=True)
+        }
         here = [*dict.fromkeys(spot for there in at.values() for spot in there)]
         self._spots.update(map(hash, here))
         attached, tariffs = await self._said_there(owner, here)
@@ -223,13 +227,11 @@ class Applying:
             if self.thorough or not changed.isdisjoint(there):
                 await self._say_location(name)
 
-    async def _spots_of(self, name: Name, said: Said | None) -> list[str]:
-        """The connectors of a location of ours; of one that is there as links' variants only, those of all of them."""
-        if said is not None:
-            return [*spots(self.codec.loads(said.canonical))] if self._is_ours(said) else []
-        _, variants = await self.store.read_for(name, self._partners)
-        told = [self.codec.loads(each.canonical) for each in variants.values() if self._is_ours(each)]
-        return [spot for location in told for spot in spots(location)]
+    async def _spots_of(self, name: Name, said: Said | None, *, varied: bool) -> list[str]:
+        """The connectors of a location of ours, those in links' variants of it included."""
+        _, variants = await self.store.read_for(name, self._partners) if varied else (None, {})
+        told = [each for each in (said, *variants.values()) if each is not None and self._is_ours(each)]
+        return [*dict.fromkeys(spot for each in told for spot in spots(self.codec.loads(each.canonical)))]
 
     @property
     def _partners(self) -> list[str]:
@@ -302,7 +304,7 @@ class Applying:
                 if not some:
                     break
             else:
-                raise ReceiverError("the tariffs of the feed are being changed by others all the time")
+                raise NotDurable("the tariffs of the feed are being changed by others all the time")
 
     async def _say_some(
         self, wanted: Mapping[Name, dict[str, Any]], tariffs: Mapping[Name, Priced]
@@ -396,7 +398,7 @@ class Applying:
                 await self._filing.look_again(name, saying.owed, ms_of(self.now))
                 await self.ledger.owed(name)
                 return
-        raise ReceiverError(f"{name} is being changed by others all the time")
+        raise NotDurable(f"{name} is being changed by others all the time")
 
     # Locations --------------------------------------------------------------------------------------------------------
 
@@ -413,7 +415,7 @@ class Applying:
                 if await self._join(name, variant):
                     break
             else:
-                raise ReceiverError(f"{name} is being changed by others all the time")
+                raise NotDurable(f"{name} is being changed by others all the time")
 
     async def _join(self, name: Name, variant: str | None) -> bool:
         """False if somebody wrote it in between."""

@@ -28,6 +28,7 @@ from gateway.model.names import Said, Saying
 from gateway.model.party import Party
 
 _HEAD: Final = Struct(">Q9sI")  # '>I8c9I4' in say.lua
+HEAD_SIZE: Final = _HEAD.size
 _THERE: Final = b"+"
 _DELETED: Final = b"-"
 # A stream without zlib's own head and checksum: Redis has checksums of its own. The greatest window, for locations.

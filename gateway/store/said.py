@@ -26,7 +26,7 @@ from gateway.model.names import Moved, Name, Said, Saying, decode, encode, fold
 from gateway.model.party import Party
 from gateway.store.connection import Connection, mark
 from gateway.store.keys import COUNTER, Drawer, owner_of, party_of, tag_of
-from gateway.store.packing import general, pack, shadows, unpack
+from gateway.store.packing import HEAD_SIZE, general, pack, shadows, unpack
 
 # A CDR comes within this time after its session, or its session isn't looked for. Seconds.
 _SESSION_KEPT: Final = 90 * 24 * 3600
@@ -85,6 +85,18 @@ class Objects(Connection):
                 if shadows(variant, under.record) and (said := unpack(variant, under.sequence)) is not None:
                     found[link] = said
         return unpack(under.record, under.sequence), found
+
+    async def with_variants(self, names: Sequence[Name]) -> set[Name]:
+        """Those of which anybody at all has a variant; one round trip.
+
+        Raises:
+            NotDurable: Redis is away.
+        """
+        async with self.durable(), self.client.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.getrange(self.keys.object(name), 0, HEAD_SIZE - 1)
+            heads = await pipe.execute()
+        return {name for name, head in zip(names, heads, strict=True) if general(head or None).variants}
 
     async def say(
         self,

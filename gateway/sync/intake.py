@@ -23,6 +23,7 @@ from gateway.directory import Directory, Link
 from gateway.filing import Filed, Filing
 from gateway.listed import Item
 from gateway.lookup import Lookup
+from gateway.model.attached import of_a_feed
 from gateway.model.errors import ReceiverError
 from gateway.model.message import Message, Ref, Trace
 from gateway.model.modules import MODULES, Module, Side, Verb, kind_of
@@ -164,6 +165,8 @@ class Intake:
             return "same"
         if self.link.dialect.policy.sync_delta_by == "hub_time":
             return None  # its last_updated is when the hub got it, which says nothing beside another way's
+        if of_a_feed(kind_of(self.module), before):
+            return None  # nor does that of a price which its owner never said
         return "older" if moment(canonical["last_updated"]) < moment(before["last_updated"]) else None
 
     # Writing ----------------------------------------------------------------------------------------------------------
@@ -196,6 +199,7 @@ class Intake:
         for link in way.shown:
             await self.showing.show(self.directory[link], said.name, said.canonical)
         await self._owed(said.name, way)
+        await self.attaching.replaced(said.name, said.before)
 
     async def _doubt(self, wanted: _Wanted, way: _Way) -> None:
         """A partner's pushes are brought live, past the ledger: what it believes that the backend has is older."""

@@ -94,6 +94,7 @@ async def test_many_links_read_one_object_and_their_variants(store: Store) -> No
         found = [variants.get(link, general) for link in links]
         assert found == [await store.read(LOCATION, link) for link in links]
         assert {*variants} <= {*links}
+        assert not variants or await store.with_variants([LOCATION]) == {LOCATION}
         return [said and said.canonical for said in found]
 
     assert await each() == [None, None, None]
@@ -106,6 +107,7 @@ async def test_many_links_read_one_object_and_their_variants(store: Store) -> No
     for link in ("acme", "volt", "grid"):
         await say(store, LOCATION, b"", None, variant=link, deleted=True)
     assert await each() == [b"for all", b"for all", b"for all"]
+    assert await store.with_variants([LOCATION]) == set()
 
 
 async def test_variants_and_the_general_object_share_a_sequence(store: Store) -> None:
