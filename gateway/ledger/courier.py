@@ -98,7 +98,8 @@ class Courier:
         self._tenures = Tenures(store)
         objects = self._objects = Objects(
             store=store, errands=errands, crawls=crawls, showing=showing, breakers=breakers, pace=pace,
-            order=Order(store=store, seen=showing.store, breakers=breakers, clock=clock), clock=clock,
+            order=Order(store=store, seen=showing.store, breakers=breakers, clock=clock), directory=directory,
+            clock=clock,
         )  # fmt: skip
         cdrs = Postings(
             store=store, errands=errands, crawls=crawls, showing=showing, breakers=breakers, pace=pace, clock=clock

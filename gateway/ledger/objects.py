@@ -60,24 +60,34 @@ class Objects:
     breakers: Breakers
     pace: Pace
     order: Order
+    directory: Callable[[], Directory]
     clock: Callable[[], datetime]
     # Location -> the link and name of what embeds it. Only speed: what waits is due again by itself, too.
     waiting: dict[Name, set[tuple[str, Name]]] = field(factory=lambda: defaultdict(set))
 
-    async def bring(self, link: Link, due: Due, directory: Directory, tenure: Tenure, turn: Turn | None = None) -> None:
+    async def bring(self, link: Link, due: Due, directory: Directory, tenure: Tenure, turn: Turn | None = None) -> bool:
         """Bring what is due, and before it what goes first.
+
+        Whatever is other than when ``due`` was read has left a later ticket, which this doesn't settle. That holds for
+        the link's file as well: what is read of it afterwards would be judged by what the file said before. So that
+        stays due, and goes in the next round.
 
         Args:
             turn: of something that waits for this.
+
+        Returns:
+            False: it had no turn, and stays due: it goes after those that wait for it, or by another file.
         """
         turn = turn or Turn()
-        while True:
+        while self.directory().find(link.id) is link:
             try:
-                return await self._bring(link, due, directory, tenure, turn)
+                await self._bring(link, due, directory, tenure, turn)
+                return True
             except Early as early:
                 if not turn.awaited.isdisjoint(early.before):
-                    return  # it goes after those that wait for it, and stays due
+                    return False
                 await self._go_first(link, early.before, due.name, directory, tenure, turn)
+        return False
 
     async def _go_first(
         self, link: Link, before: Sequence[Name], who: Name, directory: Directory, tenure: Tenure, turn: Turn
@@ -90,7 +100,8 @@ class Objects:
                     entry = await self.store.owed_entry(link.id, name)  # none, if it was under way
                 if entry is None or entry.at > turn.by:
                     break
-                await self.bring(link, entry, directory, tenure, its)
+                if not await self.bring(link, entry, directory, tenure, its):
+                    break
                 if not self.breakers.is_open(link.id, name.module):
                     turn.patient = not self.pace.failures(link.id, name)
                     break

@@ -195,7 +195,7 @@ class Rounds:
             return None
         return link if link.delivers(self.clock()) else None
 
-    async def _guarded(self, tenure: Tenure, name: Name, delivery: Delivery) -> None:
+    async def _guarded(self, tenure: Tenure, name: Name, delivery: Coroutine[Any, Any, object]) -> None:
         try:
             await delivery
         except Ousted:

@@ -15,12 +15,14 @@ import pytest
 import samples
 from attrs import evolve, field, frozen
 
+from gateway.app import ADAPTERS
 from gateway.breaker import OPEN
 from gateway.demo.peers import Peer, Received
 from gateway.demo.world import Cast, World
 from gateway.model.modules import Module
 from gateway.model.names import Name
 from gateway.model.party import Party
+from gateway.settings import load
 from gateway.web.json import CODEC
 
 Json = dict[str, Any]
@@ -223,6 +225,27 @@ async def test_the_order_holds_after_an_outage(world: Begin, cast: Cast) -> None
     assert_tariffs_came_first(stage, answered_in=0.01)
 
 
+@EITHER
+async def test_tariffs_that_leave_after_an_outage_hold_nothing_up(world: Begin, cast: Cast) -> None:
+    """They were deleted meanwhile, and a location named them all: it goes, then they go, and the circuit closes."""
+    stage = await scene(world, cast)
+    leaving, place = [tariff("ONE"), tariff("OTHER")], location("L")
+    for one in leaving:
+        await stage.say(one, a_tariff(one))
+    await stage.say(place, a_location(place, *leaving))
+    await stage.owe([*leaving, place])
+    await stage.done()
+    for one in leaving:
+        await stage.say(one, a_tariff(one), deleted=True)
+    await stage.say(place, a_location(place, *leaving, when=LATER))
+    stage.world.gateway.courier._objects.breakers._breaker("partner", Module.TARIFFS, 60).stay_open(0)
+    await stage.owe([*leaving, place])
+    await stage.done(5)
+    assert [(got.method, got.module) for got in stage.partner.received[-3:]] == [
+        ("PUT", "locations"), ("DELETE", "tariffs"), ("DELETE", "tariffs"),
+    ]  # fmt: skip
+
+
 async def test_a_tariff_that_cant_be_brought_holds_up_its_location_for_one_attempt(world: Begin) -> None:
     """The location goes without it: somebody may want to charge there."""
     stage = await scene(world, NEW)
@@ -300,3 +323,27 @@ async def test_a_tariff_that_a_link_may_no_longer_see_leaves_after_its_connector
         ("DELETE", "tariffs"),
     ]
     assert ids_in(stage.partner.received[0].body) == []
+
+
+# While files change ---------------------------------------------------------------------------------------------------
+
+
+async def test_what_a_file_says_no_more_is_not_brought_by_who_began_before(world: Begin) -> None:
+    """While a location waits for its tariffs the link ceases to ask for some of them: it doesn't get these any more."""
+    limits = "limits: {in_flight: 1}\n"
+    stage = await scene(world, evolve(NEW, more=limits))
+    slow, other, place = tariff("SLOW"), tariff("OTHER"), location("L")
+    await stage.say(slow, a_tariff(slow))
+    await stage.say(other, a_tariff(other) | {"type": "AD_HOC_PAYMENT"})
+    await stage.say(place, a_location(place, slow, other))
+    stage.partner.slow("tariffs", seconds=0.3)
+    await stage.owe([place], [slow, other])
+    await stage.partner.wait_for("PUT", "tariffs")
+    path = stage.world.folder / "config" / "partners" / "partner.yaml"
+    path.write_text(f"{path.read_text()}quirks: {{tariffs.audience: [wholesale]}}\n")
+    versions = {version: adapter.sends_routing_headers for version, adapter in ADAPTERS.items()}
+    await stage.world.gateway.reload(load(stage.world.folder / "config", versions, {}))
+    await stage.world.gateway.joined()
+    await stage.done()
+    assert {got.segments[2] for got in stage.puts("tariffs")} == {"SLOW"}
+    assert ids_in(stage.partner.stored.with_id("locations", "L")) == ["SLOW"]
