@@ -74,11 +74,14 @@ class Joining:
         return owed
 
     async def _owe(self, link: Link, directory: Directory) -> int:
-        """Owe it what it may see, a page at a time: there may be a hundred thousand."""
+        """Owe it what it may see, a page at a time: there may be a hundred thousand.
+
+        First that, then what it may list, at once: of what it had and may list no more, the list is all that tells.
+        """
         owed = 0
         async for names in self._for(link, directory):
-            await self.showing.look(link, names)  # it may list at once what it gets at its rate
             await self.store.owe_all(link.id, names)
+            await self.showing.look(link, names)
             owed += len(names)
         return owed
 

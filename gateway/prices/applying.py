@@ -24,11 +24,22 @@ from gateway.directory import Directory
 from gateway.filing import Filed, Filing
 from gateway.listed import crossing_of
 from gateway.lookup import Lookup
-from gateway.model.attached import SAYABLE, SINCE, Attached, audience_of, for_store, joined, moved, spots
+from gateway.model.attached import (
+    SAYABLE,
+    SINCE,
+    Attached,
+    audience_of,
+    for_store,
+    joined,
+    moved,
+    spot,
+    spots,
+    tariffs_of,
+)
 from gateway.model.errors import InvalidObject, NotDurable
 from gateway.model.facts import Withheld
 from gateway.model.modules import Kind, Module
-from gateway.model.names import Name, Said, Saying
+from gateway.model.names import Name, Said, Saying, fold
 from gateway.model.party import Party
 from gateway.model.prices import Audience, Flag, Priced
 from gateway.model.values import same
@@ -155,6 +166,7 @@ class Applying:
     done: Applied = field(factory=Applied)
     _filing: Filing = field(init=False)
     _imported: dict[Name, int | None] = field(factory=dict)
+    _ours: set[str] = field(factory=set)  # the ids of these, folded
     _used: set[Name] = field(factory=set)
     _others: set[Name] = field(factory=set)
     _price_ids: dict[Name, str] = field(factory=dict)  # the feed's own, of the tariffs
@@ -170,7 +182,7 @@ class Applying:
         Raises:
             NotDurable: the store is away; as much as was done is done.
         """
-        self._imported = await self.store.imported(self.feed)
+        await self._read_imported()
         for owner in self.asked.parties:
             self._spots.clear()
             after = 0
@@ -184,12 +196,16 @@ class Applying:
 
     async def apply_to(self, names: Sequence[Name]) -> Applied:
         """Lay it on these locations of ours alone. Raises NotDurable."""
-        self._imported = await self.store.imported(self.feed)
+        await self._read_imported()
         for owner in self.asked.parties:
             theirs = [name for name in names if name.owner == owner]
             for start in range(0, len(theirs), _PAGE):
                 await self._lay_on(owner, theirs[start : start + _PAGE])
         return self.done
+
+    async def _read_imported(self) -> None:
+        self._imported = await self.store.imported(self.feed)
+        self._ours = {fold(name.id) for name in self._imported}
 
     async def retire(self) -> Applied:
         """Delete the tariffs whose time has come, and do nothing else. Raises NotDurable."""
@@ -202,10 +218,10 @@ class Applying:
     async def _lay_on(self, owner: Party, names: Sequence[Name]) -> None:
         stored = await self.store.read_many(names)
         varied = await self.store.with_variants(names)
-        at = {
-            name: await self._spots_of(name, said, varied=name in varied)
-            for name, said in zip(names, stored, strict=True)
+        told = {
+            name: await self._told(name, said, varied=name in varied) for name, said in zip(names, stored, strict=True)
         }
+        at = {name: [*dict.fromkeys(spot for each in all for spot in spots(each))] for name, all in told.items()}
         here = [*dict.fromkeys(spot for there in at.values() for spot in there)]
         self._spots.update(map(hash, here))
         attached, tariffs = await self._said_there(owner, here)
@@ -224,14 +240,33 @@ class Applying:
         after = await self.store.attached(owner, [*changes])
         changed = {spot for spot in changes if before.get(spot) != after.get(spot)}
         for name, there in at.items():
-            if self.thorough or not changed.isdisjoint(there):
+            if (
+                self.thorough
+                or not changed.isdisjoint(there)
+                or any(self._names_others(each, wanted) for each in told[name])
+            ):
                 await self._say_location(name)
 
-    async def _spots_of(self, name: Name, said: Said | None, *, varied: bool) -> list[str]:
-        """The connectors of a location of ours, those in links' variants of it included."""
+    async def _told(self, name: Name, said: Said | None, *, varied: bool) -> list[Any]:
+        """A location of ours as it is known, canonical, and links' variants of it."""
         _, variants = await self.store.read_for(name, self._partners) if varied else (None, {})
         told = [each for each in (said, *variants.values()) if each is not None and self._is_ours(each)]
-        return [*dict.fromkeys(spot for each in told for spot in spots(self.codec.loads(each.canonical)))]
+        return [self.codec.loads(each.canonical) for each in told]
+
+    def _names_others(
+        self, location: Mapping[str, Any], wanted: Mapping[str, Mapping[Audience, Sequence[Name]]]
+    ) -> bool:
+        """Whether a location was said when other tariffs of the feed were attached to its connectors.
+
+        It came just then, or has a connector that is in another location as well, and nobody has looked at it since.
+        """
+        for evse in location.get("evses") or ():
+            for plug in evse["connectors"]:
+                at = spot(evse["evse_id"], plug["id"]) if evse.get("evse_id") else ""
+                there = {fold(name.id) for names in wanted.get(at, {}).values() for name in names}
+                if any(id in self._ours and id not in there for id in map(fold, tariffs_of(plug))):
+                    return True
+        return False
 
     @property
     def _partners(self) -> list[str]:
@@ -252,13 +287,13 @@ class Applying:
         audiences = self.asked.audiences
         found: dict[str, dict[Audience, list[Name]]] = {}
         tariffs: dict[Name, Priced] = {}
-        for spot, price_ids in holds.items():
+        for where, price_ids in holds.items():
             for priced in (priced for id in price_ids for priced in prices[id] if priced.audience in audiences):
                 party = self._owner(priced, owner)
                 name = Name(Module.TARIFFS, party, priced.id)
                 if self._is_another(name, tariffs.setdefault(name, priced.owned_by(party)), priced):
                     continue
-                there = found.setdefault(spot, {}).setdefault(priced.audience, [])
+                there = found.setdefault(where, {}).setdefault(priced.audience, [])
                 there += [name] if name not in there else []
         return found, tariffs
 
@@ -364,6 +399,7 @@ class Applying:
         if new:
             await self.store.imported_keep(self.feed, new)
             self._imported |= new
+            self._ours.update(fold(name.id) for name in new)
 
     # Tariffs that left the feed ---------------------------------------------------------------------------------------
 

@@ -235,6 +235,7 @@ class PriceFeeds:
 
     async def _attend(self, id: str, progress: Progress | None = None) -> float:
         """Do what is to be done about a feed now. Seconds until somebody should look again."""
+        self._note_files()  # they may have changed since somebody thought that this is to be done
         feed, state = self._find(id), await self._state(id)
 
         async def work(fence: int) -> None:
@@ -445,7 +446,7 @@ class PriceFeeds:
 
     def _to_apply(self, id: str, state: FeedState) -> bool:
         """Whether the live run is to be laid on our connectors."""
-        if not self._asked.parties or not (state.run or state.applied):
+        if not self._asked.parties or not (state.run or state.applied or state.applying):
             return False
         old = moment_of(state.applied_at) + APPLY_AGAIN <= self._clock()
         return bool(state.applying) or state.applied != self._how(id, state) or (bool(state.run) and old)

@@ -258,6 +258,21 @@ async def test_who_begins_and_ceases_to_ask_is_told(world: Begin) -> None:
     assert retail.isdisjoint(str(tariffs_at(scene["broker"])))
 
 
+async def test_who_ceases_to_ask_is_told_whatever_is_interrupted(world: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway goes when it was about to owe it; the next one does, of whatever the link isn't shown any more."""
+    scene = await market(world, BROKER)
+    await imported(scene)
+    assert scene.feeds[FEED].price_id(E1, "msp") in tariffs_of(scene["broker"])
+    with monkeypatch.context() as crashing:
+        crashing.setattr(type(scene.gateway.store), "owe_all", crash)
+        await reloaded(scene, asks_for(BROKER, "wholesale"))
+    scene.settings = scene.gateway.settings
+    await scene.restart()
+    await scene.gateway.joined()
+    await settled(scene)
+    assert tariffs_of(scene["broker"]) == {"STANDARD"}
+
+
 async def test_who_is_the_first_to_ask_need_not_wait_for_the_next_import(world: Begin) -> None:
     """Nobody asked for retail prices, so none was said: they are as soon as a file asks for them."""
     scene = await market(world, ACME)
@@ -440,7 +455,7 @@ async def until_forgotten(scene: World, feeds: PriceFeeds, clock: Clock) -> None
     running = asyncio.create_task(feeds.run())
     try:
         async with asyncio.timeout(10):
-            while (await state(scene)).run:  # noqa: ASYNC110
+            while (await state(scene)).run or feeds._working:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
             clock.forward(hours=49)
             feeds._quiet.clear()  # a minute has passed as well
@@ -465,6 +480,40 @@ async def test_a_feed_without_a_file_is_taken_off_at_once(world: Begin) -> None:
     assert tariffs_at(scene["volt"]) == OURS_ONLY
     assert pushes(scene["volt"])[-1] == ("DELETE", "tariffs", price)
     assert await scene.gateway.store.imported(FEED) == {}
+
+
+async def test_a_feed_whose_file_goes_while_it_is_laid_on_for_the_first_time_leaves_nothing(
+    world: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tariffs were said, and nothing came to its end: they go all the same, and connectors don't name them."""
+    scene = await market(world, VOLT)
+    files = [*scene.settings.feeds]
+    feeds, clock = at_our_own_time(scene, files)
+    price = scene.feeds[FEED].price_id(E1)
+    with monkeypatch.context() as crashing:
+        crashing.setattr(Applying, "_say_location", crash)
+        with pytest.raises(Crash):
+            await feeds.read(FEED)
+    await settled(scene)
+    assert price in tariffs_of(scene["volt"])
+    files.clear()
+    await scene.gateway.reload(evolve(scene.settings, feeds=()))
+    await until_forgotten(scene, feeds, clock)
+    await settled(scene)
+    assert (tariffs_at(scene["volt"]), tariffs_of(scene["volt"])) == (OURS_ONLY, {"STANDARD"})
+
+
+async def test_a_file_that_goes_when_its_feed_is_about_to_be_looked_at_is_gone(world: Begin) -> None:
+    """Between the decision to look at a feed and the look itself: it doesn't take another look, a minute later."""
+    scene = await market(world, VOLT)
+    feeds, clock = at_our_own_time(scene)
+    await feeds._attend(FEED)
+    clock.forward(minutes=1)
+    await feeds.read(FEED)
+    clock.forward(minutes=1)
+    scene.settings = evolve(scene.settings, feeds=())
+    await feeds._attend(FEED)
+    assert (await state(scene)).run == ""
 
 
 # Interrupted ----------------------------------------------------------------------------------------------------------
@@ -527,6 +576,20 @@ async def test_taking_off_that_is_interrupted_is_done_the_next_time(
     await feeds.read(FEED)
     await settled(scene)
     assert tariffs_at(scene["volt"]) == OURS_ONLY
+
+
+async def test_a_location_that_was_said_with_what_is_detached_since_is_said_again(world: Begin) -> None:
+    """It was joined just before another location with that connector was looked at: the next run sets it right."""
+    scene = await market(world, VOLT)
+    feed, place = scene.feeds[FEED], square()
+    price = feed.price_id(E2)
+    assert (await scene.backend.push_location({**place, "id": "ANNEX", "evses": place["evses"][1:2]})).ok
+    await imported(scene)
+    assert tariffs_at(scene["volt"], "ANNEX") == {"U2/1": ["STANDARD", price]}
+    await scene.gateway.store.attach(FEED, EXA, {"NLEXAE2:1": None})
+    feed.unlist(price)
+    await imported(scene)
+    assert tariffs_at(scene["volt"], "ANNEX") == {"U2/1": ["STANDARD"]}
 
 
 async def test_pushes_and_prices_that_cross_end_in_both(world: Begin) -> None:
