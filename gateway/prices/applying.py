@@ -258,13 +258,14 @@ class Applying:
     ) -> bool:
         """Whether a location was said when other tariffs of the feed were attached to its connectors.
 
-        It came just then, or has a connector that is in another location as well, and nobody has looked at it since.
+        It came just then, or has a connector that is in another location as well, and nobody has looked at it since; or
+        whoever attached them was interrupted before it was said.
         """
         for evse in location.get("evses") or ():
             for plug in evse["connectors"]:
                 at = spot(evse["evse_id"], plug["id"]) if evse.get("evse_id") else ""
                 there = {fold(name.id) for names in wanted.get(at, {}).values() for name in names}
-                if any(id in self._ours and id not in there for id in map(fold, tariffs_of(plug))):
+                if self._ours.intersection(map(fold, tariffs_of(plug))) != there:
                     return True
         return False
 

@@ -592,6 +592,23 @@ async def test_a_location_that_was_said_with_what_is_detached_since_is_said_agai
     assert tariffs_at(scene["volt"], "ANNEX") == {"U2/1": ["STANDARD"]}
 
 
+async def test_a_location_whose_prices_were_attached_and_never_said_is_said_again(
+    world: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It came after the prices, and whoever laid them on it was interrupted between the two: the next run does it."""
+    scene = await world(VOLT, feeds={FEED: source()})
+    await imported(scene)
+    with monkeypatch.context() as crashing:
+        crashing.setattr(Applying, "_say_location", crash)
+        assert (await scene.backend.push_tariff(standard())).ok
+        assert (await scene.backend.push_location(square())).ok
+        async with asyncio.timeout(5):
+            while not await scene.gateway.store.attached(EXA, ["NLEXAE1:1"]):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    await imported(scene)
+    assert tariffs_at(scene["volt"])["U1/1"] == ["STANDARD", scene.feeds[FEED].price_id(E1)]
+
+
 async def test_pushes_and_prices_that_cross_end_in_both(world: Begin) -> None:
     """While the backend changes the location all the time, feeds are laid on: in the end both are there."""
     scene = await market(world, VOLT)
