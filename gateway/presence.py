@@ -169,6 +169,7 @@ class Presence:
         self._due = asyncio.Event()
         # By link: the registration for which its list is read, and when it is read next.
         self._pulls: dict[str, tuple[int, float]] = {}
+        self._keeping = asyncio.Lock()
 
     # What traffic shows -----------------------------------------------------------------------------------------------
 
@@ -220,7 +221,8 @@ class Presence:
         known = await self._take(source, message, message.body.data, directory)
         if _body(known).party != party:
             raise InvalidObject("$.party_id", "is not the party in the URL")
-        await self._keep(source.id, [known])
+        async with self._keeping:
+            await self._keep(source.id, [known])
         await self._learn()  # what it was told of counts here before it reads that it does
         return Answer(status=1000)
 
@@ -254,6 +256,8 @@ class Presence:
     async def pull(self, link: Link, directory: Directory) -> int:
         """Read a hub's list. How many parties it has. Spec: 2.2.1 ``mod_hub_client_info``, Sender interface.
 
+        What it pushes meanwhile counts: the list was made before.
+
         Raises:
             NotConnected, ReceiverTimeout, ReceiverError, NotDurable: it couldn't be had; what was known stays.
         """
@@ -266,14 +270,18 @@ class Presence:
             ref=Ref(),
             trace=Trace(request_id=str(uuid.uuid4()), correlation_id=str(uuid.uuid4())),
         )
+        before = await self._store.clients(link.id)
         found: dict[str, _Client] = {}
         async with aclosing(self._exchange.pages(message, link)) as pages:
             async for page in pages:
                 for client in await self._taken(link, message, page, directory):
                     found[f"{client.party}:{client.role}"] = client
-        for gone in (await self._store.clients(link.id)).keys() - found.keys():
-            await self._store.client_drop(link.id, gone)
-        await self._keep(link.id, list(found.values()))
+        async with self._keeping:
+            now = await self._store.clients(link.id)
+            pushed = {id for id, client in now.items() if before.get(id) != client}
+            for gone in now.keys() - found.keys() - pushed:
+                await self._store.client_drop(link.id, gone)
+            await self._keep(link.id, [client for id, client in found.items() if id not in pushed])
         return len(found)
 
     async def _taken(self, link: Link, message: Message, page: list[Any], directory: Directory) -> list[_Client]:

@@ -200,6 +200,20 @@ async def test_a_hubs_list_is_read_when_it_registers(world: Begin, style: Any) -
     }
 
 
+async def test_what_a_hub_pushes_while_its_list_is_under_way_counts(world: Begin) -> None:
+    """The list was made before: it neither takes back what was pushed since, nor drops whom it doesn't have yet."""
+    stage = await world(BIG, register=False)
+    hub = stage["big"]
+    hub.slow("hubclientinfo", "GET", seconds=0.3)
+    await hub.register(stage.versions_url, "big-token-a")
+    await hub.wait_for("GET", "hubclientinfo")
+    for party, role, status in ((BEM, "EMSP", "SUSPENDED"), (FRC, "CPO", "PLANNED")):
+        assert (await hub.push_client(party, role, status)).ok
+    await told(stage, BEC, "CPO", "CONNECTED")
+    now = await listed(stage)
+    assert (now["BE-BEM", "EMSP"], now["FR-FRC", "CPO"]) == ("SUSPENDED", "PLANNED")
+
+
 async def test_a_list_that_cant_be_read_is_asked_for_again(world: Begin) -> None:
     """A hub that fails, or whose pages don't end, says nothing of anybody; before long it is asked again."""
     stage = await world(BIG, register=False)
